@@ -1,0 +1,51 @@
+"""Files that are written whole or not at all."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from keras_seg.errors import InputError
+
+
+@contextmanager
+def replacing(path):
+    """Gives a temporary name beside `path`, and moves it to `path` once the block has ended well.
+
+    Args:
+        path: The file to write; an older one stays until the new one is complete.
+
+    Yields:
+        The temporary path, with the same suffix.
+
+    Raises:
+        InputError: The file cannot be written there.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{''.join(path.suffixes[-2:])}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{path}: cannot be written ({reason}); name another folder or make room") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(path):
+    """Creates a folder and proves that files can be written into it.
+
+    Raises:
+        InputError: It cannot be created or written.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".write-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); name another with --output"
+        ) from None
+    return path

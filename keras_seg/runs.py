@@ -1,0 +1,87 @@
+"""The run folder: everything that one training leaves behind, and what every later command reads."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_seg.errors import InputError
+
+CONFIG = "config.json"
+REQUIRED = ("model", "num_classes", "classes", "colors", "image_size")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Attributes:
+        path: The folder.
+        config: What `config.json` says: every setting, versions, class names and colors.
+    """
+
+    path: Path
+    config: dict
+
+    @classmethod
+    def open(cls, folder):
+        """Reads a run folder's `config.json`.
+
+        Raises:
+            InputError: There is no such folder, it is no run, or its `config.json` cannot be read.
+        """
+        path = Path(folder)
+        if not path.is_dir():
+            raise InputError(f"{path}: no such run folder; train one with train.py --output {path}")
+        try:
+            config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(
+                f"{path}: not a run folder, it holds no {CONFIG}; name a folder that train.py wrote"
+            ) from None
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise InputError(f"{path / CONFIG}: cannot be read ({error}); train the run again") from None
+        missing = [key for key in REQUIRED if not isinstance(config, dict) or key not in config]
+        if missing:
+            raise InputError(f"{path / CONFIG}: has no {', '.join(missing)}; it is not a run's configuration")
+        return cls(path, config)
+
+    @property
+    def best_path(self):
+        """The weights with the best validation mean IoU, a whole Keras model."""
+        return self.path / "best.keras"
+
+    @property
+    def export_path(self):
+        """The SavedModel's folder of versions."""
+        return self.path / "export"
+
+    @property
+    def classes(self):
+        """Class names in id order."""
+        return tuple(self.config["classes"])
+
+    @property
+    def colors(self):
+        """RGB in 0..255 of each class."""
+        return tuple(tuple(color) for color in self.config["colors"])
+
+    def load_model(self):
+        """Loads the best model, ready to predict.
+
+        Raises:
+            InputError: The run has no `best.keras`, or it cannot be read.
+        """
+        # Keras and TensorFlow take seconds to import, and listing runs needs neither.
+        import keras
+
+        import keras_seg.layers  # noqa: F401  (registers the layers that the file names)
+
+        if not self.best_path.is_file():
+            raise InputError(
+                f"{self.best_path}: missing, the training wrote no model yet; go on with --resume {self.path}"
+            )
+        try:
+            return keras.saving.load_model(self.best_path, compile=False)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"{self.best_path}: cannot be read ({reason}); train the run again") from None
