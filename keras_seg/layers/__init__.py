@@ -1,0 +1,22 @@
+"""Keras layers that the networks share; each works at any height and width on every Keras backend."""
+
+from keras_seg.layers.cropping import CropLike, PadLike
+from keras_seg.layers.normalization import LocalResponseNormalization
+from keras_seg.layers.patches import PatchConv2D
+from keras_seg.layers.pooling import AdaptiveAveragePooling2D, MaxPoolingWithIndices2D, MaxUnpooling2D
+from keras_seg.layers.preprocessing import PREPROCESSINGS, Preprocessing
+from keras_seg.layers.resizing import ResizeLike, bilinear_kernel
+
+__all__ = [
+    "PREPROCESSINGS",
+    "AdaptiveAveragePooling2D",
+    "CropLike",
+    "LocalResponseNormalization",
+    "MaxPoolingWithIndices2D",
+    "MaxUnpooling2D",
+    "PadLike",
+    "PatchConv2D",
+    "Preprocessing",
+    "ResizeLike",
+    "bilinear_kernel",
+]

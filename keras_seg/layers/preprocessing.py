@@ -1,0 +1,52 @@
+"""The arithmetic between raw RGB pixels and what an encoder was trained on."""
+
+import keras
+from keras import ops
+
+# name -> (channel order of the answer, divisor, mean, standard deviation), the last two in that order.
+PREPROCESSINGS = {
+    # The BGR mean of ILSVRC 2012 as the FCN authors subtract it (shelhamer/fcn.berkeleyvision.org).
+    "caffe": ((2, 1, 0), 1.0, (104.00699, 116.66877, 122.67892), (1.0, 1.0, 1.0)),
+    # torchvision's normalization of its classification and segmentation weights.
+    "torch": ((0, 1, 2), 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "none": ((0, 1, 2), 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class Preprocessing(keras.layers.Layer):
+    """Turns raw RGB pixels into an encoder's input; the first layer of every network.
+
+    Args:
+        mode: `"caffe"` (BGR, mean subtracted, 0..255), `"torch"` (RGB in 0..1, ImageNet mean and
+            deviation) or `"none"` (pixels as they are).
+
+    Call arguments:
+        image: RGB pixels in 0..255, `[B, H, W, 3]`.
+
+    Returns:
+        `[B, H, W, 3]`, float32 whatever the dtype policy, so that no bit of a pixel is lost here.
+
+    Raises:
+        ValueError: `mode` is none of the three.
+    """
+
+    def __init__(self, mode="caffe", **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if mode not in PREPROCESSINGS:
+            raise ValueError(f"preprocessing must be one of {tuple(PREPROCESSINGS)}, received {mode!r}.")
+        self.mode = mode
+
+    def call(self, image):
+        if self.mode == "none":
+            return image
+        order, divisor, mean, deviation = PREPROCESSINGS[self.mode]
+        image = ops.take(image, order, axis=-1) if order != (0, 1, 2) else image
+        return (image / divisor - ops.array(mean, image.dtype)) / ops.array(deviation, image.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "mode": self.mode}
