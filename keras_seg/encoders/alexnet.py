@@ -1,0 +1,54 @@
+"""AlexNet in Caffe's form ("CaffeNet"): Krizhevsky, Sutskever and Hinton, 2012, without its dense layers."""
+
+from keras import layers
+
+from keras_seg.encoders.pyramid import Pyramid
+from keras_seg.layers import LocalResponseNormalization
+
+# filters, kernel size, stride, groups, whether a pool follows, whether LRN follows that.
+STAGES = (
+    (96, 11, 4, 1, True, True),
+    (256, 5, 1, 2, True, True),
+    (384, 3, 1, 1, False, False),
+    (384, 3, 1, 2, False, False),
+    (256, 3, 1, 2, True, False),
+)
+
+
+def max_pool(x, name):
+    """3x3 max pooling with stride 2 that rounds up, as Caffe's does, of values that are not negative."""
+    # One more zero after the last row and column: even sizes need it, and odd ones leave it unread.
+    x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
+    return layers.MaxPooling2D(3, 2, name=name)(x)
+
+
+def alexnet(x, *, padding=0):
+    """The five convolutions, under CaffeNet's names (`conv1` ... `conv5`).
+
+    Args:
+        x: Preprocessed image, `[B, H, W, 3]`.
+        padding: Pixels around the first convolution's input; FCN-AlexNet has 100.
+
+    Returns:
+        `Pyramid` of the five stages' answers; from the second on at the strides 16, 16, 16 and 32.
+    """
+    if padding:
+        x = layers.ZeroPadding2D(padding, name="pad1")(x)
+    pyramid = []
+    for stage, (filters, size, stride, groups, pooled, normalized) in enumerate(STAGES, 1):
+        x = layers.Conv2D(
+            filters,
+            size,
+            strides=stride,
+            padding="valid" if stage == 1 else "same",
+            groups=groups,
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=f"conv{stage}",
+        )(x)
+        if pooled:
+            x = max_pool(x, f"pool{stage}")
+        if normalized:
+            x = LocalResponseNormalization(name=f"norm{stage}")(x)
+        pyramid.append(x)
+    return Pyramid(*pyramid)

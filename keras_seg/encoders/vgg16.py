@@ -1,0 +1,49 @@
+"""VGG16: Simonyan and Zisserman, 2015 (arXiv:1409.1556), without its dense layers."""
+
+from keras import layers
+
+from keras_seg.encoders.pyramid import Pyramid
+
+STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+
+
+def max_pool(x, stage):
+    """2x2 max pooling that rounds up, as Caffe's does."""
+    return layers.MaxPooling2D(2, padding="same", name=f"block{stage}_pool")(x)
+
+
+def vgg16(x, *, pool=max_pool, batch_norm=False, dilation_rates=(1, 1, 1, 1, 1), padding=1):
+    """The thirteen convolutions, under the names of Keras's weights file (`block1_conv1` ...).
+
+    Args:
+        x: Preprocessed image, `[B, H, W, 3]`.
+        pool: Function of a map and its stage's number, 1 to 5, that ends the stage.
+        batch_norm: Whether each convolution is followed by batch normalization (`block1_conv1_bn` ...).
+        dilation_rates: Of the convolutions of each stage.
+        padding: Pixels around the first convolution's input; the original FCN has 100.
+
+    Returns:
+        `Pyramid` of the five pools' answers.
+    """
+    if padding != 1:
+        x = layers.ZeroPadding2D(padding, name="pad1")(x)
+    pyramid = []
+    for stage, ((depth, filters), dilation_rate) in enumerate(zip(STAGES, dilation_rates, strict=True), 1):
+        for index in range(1, depth + 1):
+            name = f"block{stage}_conv{index}"
+            first = stage == index == 1
+            x = layers.Conv2D(
+                filters,
+                3,
+                padding="valid" if first and padding != 1 else "same",
+                dilation_rate=dilation_rate,
+                activation=None if batch_norm else "relu",
+                kernel_initializer="he_normal",
+                name=name,
+            )(x)
+            if batch_norm:
+                x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")(x)
+                x = layers.ReLU(name=f"{name}_relu")(x)
+        x = pool(x, stage)
+        pyramid.append(x)
+    return Pyramid(*pyramid)

@@ -1,0 +1,5 @@
+"""The networks: `MODELS` and `build_model`."""
+
+from keras_seg.models.registry import MODELS, build_model
+
+__all__ = ["MODELS", "build_model"]

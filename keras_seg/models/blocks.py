@@ -1,0 +1,71 @@
+"""What several networks share: the first and the last lines of a builder, and small blocks."""
+
+import keras
+from keras import layers
+
+from keras_seg.encoders import resnet, resnet_preprocessing
+from keras_seg.layers import Preprocessing, ResizeLike
+
+
+def read_image(input_shape, preprocessing):
+    """The image and what the encoder sees of it: `(RGB pixels in 0..255, preprocessed image)`."""
+    image = keras.Input(input_shape, name="image")
+    return image, Preprocessing(preprocessing, name="preprocessing")(image)
+
+
+def resnet_pyramid(input_shape, encoder, output_stride, preprocessing):
+    """The image and its pyramid, as `(image, pyramid)`; preprocessing None is the encoder's own."""
+    if preprocessing is None:
+        preprocessing = resnet_preprocessing(encoder)
+    image, x = read_image(input_shape, preprocessing)
+    return image, resnet(x, encoder=encoder, output_stride=output_stride)
+
+
+def conv_bn_relu(x, filters, kernel_size, name, *, dilation_rate=1, use_bias=False):
+    """Convolution, batch normalization and ReLU: `NAME_conv`, `NAME_bn` and `NAME_relu`."""
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        padding="same",
+        dilation_rate=dilation_rate,
+        use_bias=use_bias,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(x)
+    x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def classify(x, num_classes, name="score", kernel_size=1, **kwargs):
+    """The last convolution: a score per class, small at first so that no class starts as the winner."""
+    initializer = keras.initializers.RandomNormal(stddev=0.01)
+    return layers.Conv2D(
+        num_classes, kernel_size, padding="same", kernel_initializer=initializer, name=name, **kwargs
+    )(x)
+
+
+def fcn_head(x, num_classes, name):
+    """torchvision's FCN head: 3x3 to a quarter of the channels, dropout, 1x1."""
+    x = conv_bn_relu(x, x.shape[-1] // 4, 3, name)
+    x = layers.Dropout(0.1, name=f"{name}_dropout")(x)
+    return classify(x, num_classes, f"{name}_score")
+
+
+def segmentation_model(image, scores, name, *, aux=None, align_corners=False):
+    """Resizes scores to the image and closes the network.
+
+    Args:
+        image: Its input.
+        scores: `[B, h, w, C]`.
+        name: Of the model.
+        aux: Scores of an auxiliary head, or None.
+        align_corners: Of the resizing.
+
+    Returns:
+        A `keras.Model` to float32 logits `[B, H, W, C]`, or with `aux` to a dict of two, `out` and `aux`.
+    """
+    logits = ResizeLike(align_corners, dtype="float32", name="logits")([scores, image])
+    if aux is None:
+        return keras.Model(image, logits, name=name)
+    aux_logits = ResizeLike(align_corners, dtype="float32", name="aux_logits")([aux, image])
+    return keras.Model(image, {"out": logits, "aux": aux_logits}, name=name)

@@ -1,0 +1,92 @@
+"""DeepLab v1 and v2: Chen et al., 2015 (arXiv:1412.7062) and 2017 (arXiv:1606.00915), without their CRF."""
+
+from keras import layers
+
+from keras_seg.encoders import vgg16
+from keras_seg.models.blocks import classify, read_image, resnet_pyramid, segmentation_model
+
+POOL_STRIDES = (2, 2, 2, 1, 1)
+
+
+def padded_max_pool(x, stage):
+    """3x3 max pooling with pad 1; the last two stages keep their size."""
+    # Zeros never win against what a ReLU returns, so they pad as well as minus infinity.
+    x = layers.ZeroPadding2D(1, name=f"block{stage}_pool_pad")(x)
+    return layers.MaxPooling2D(3, strides=POOL_STRIDES[stage - 1], name=f"block{stage}_pool")(x)
+
+
+def deeplabv1(
+    num_classes,
+    input_shape=(None, None, 3),
+    *,
+    preprocessing="caffe",
+    dropout=0.5,
+    name="deeplabv1",
+):
+    """Builds DeepLab-LargeFOV: VGG16 at output stride 8, its fc6 a 3x3 convolution of dilation 12.
+
+    Args:
+        num_classes: Number of classes, the channels of the logits.
+        input_shape: `(H, W, 3)` of the images, None for any.
+        preprocessing: `"caffe"`, `"torch"` or `"none"`.
+        dropout: Fraction dropped after fc6 and fc7.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
+
+    Raises:
+        ValueError: Unknown preprocessing.
+    """
+    image, x = read_image(input_shape, preprocessing)
+    x = vgg16(x, pool=padded_max_pool, dilation_rates=(1, 1, 1, 1, 2)).c5
+    # As in Caffe, the average counts the zeros around the map.
+    x = layers.ZeroPadding2D(1, name="pool5a_pad")(x)
+    x = layers.AveragePooling2D(3, strides=1, name="pool5a")(x)
+    for layer, kernel_size, dilation_rate in (("fc6", 3, 12), ("fc7", 1, 1)):
+        x = layers.Conv2D(
+            1024,
+            kernel_size,
+            padding="same",
+            dilation_rate=dilation_rate,
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=layer,
+        )(x)
+        x = layers.Dropout(dropout, name=f"{layer}_dropout")(x)
+    return segmentation_model(image, classify(x, num_classes, "fc8"), name, align_corners=True)
+
+
+def deeplabv2(
+    num_classes,
+    input_shape=(None, None, 3),
+    *,
+    encoder="resnet50",
+    output_stride=8,
+    atrous_rates=(6, 12, 18, 24),
+    preprocessing=None,
+    name="deeplabv2",
+):
+    """Builds DeepLab v2: the sum of one classifier for each rate over a dilated ResNet.
+
+    Args:
+        num_classes: Number of classes, the channels of the logits.
+        input_shape: `(H, W, 3)` of the images, None for any.
+        encoder: A key of `keras_seg.encoders.RESNETS`.
+        output_stride: Of the encoder: 8, 16 or 32 pixels.
+        atrous_rates: Dilation of each 3x3 classifier.
+        preprocessing: `"caffe"`, `"torch"`, `"none"`, or None for the encoder's own.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
+
+    Raises:
+        ValueError: Unknown encoder, output stride or preprocessing.
+    """
+    image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
+    scores = [
+        classify(pyramid.c5, num_classes, f"aspp_{index}", kernel_size=3, dilation_rate=rate)
+        for index, rate in enumerate(atrous_rates)
+    ]
+    return segmentation_model(image, layers.Add(name="aspp_add")(scores), name, align_corners=True)

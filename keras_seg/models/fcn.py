@@ -1,0 +1,110 @@
+"""FCN-32s, 16s and 8s on VGG16: Long, Shelhamer and Darrell, 2015 (arXiv:1411.4038)."""
+
+import keras
+from keras import layers
+
+from keras_seg.encoders import vgg16
+from keras_seg.layers import CropLike, PatchConv2D, Preprocessing, bilinear_kernel
+
+STRIDES = (8, 16, 32)
+
+
+def score(x, num_classes, name):
+    """A class score for each position; starts at zero, as the paper found best."""
+    return layers.Conv2D(num_classes, 1, kernel_initializer="zeros", name=name)(x)
+
+
+def upsample(x, factor, name, *, size=None, padding="same", trainable=True, **kwargs):
+    """Transposed convolution that starts as bilinear upsampling of each class by `factor`.
+
+    Its kernel has `size` pixels, by default `2 factor`; padding `"valid"` keeps the rim where it is not
+    fully covered, as Caffe does.
+    """
+    return layers.Conv2DTranspose(
+        x.shape[-1],
+        size or 2 * factor,
+        strides=factor,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer=bilinear_kernel,
+        trainable=trainable,
+        name=name,
+        **kwargs,
+    )(x)
+
+
+def fully_convolutional(x, *, filters=4096, size=7, padding="same", dropout=0.5):
+    """VGG16's two dense layers as convolutions: `fc6` (pad 3) and `fc7`, each with dropout."""
+    for name, convolution, kernel_size in (("fc6", PatchConv2D, size), ("fc7", layers.Conv2D, 1)):
+        x = convolution(
+            filters,
+            kernel_size,
+            padding=padding,
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=name,
+        )(x)
+        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    return x
+
+
+def skips_down_to(stride, pyramid, scales):
+    """Yields `(pool, map, name of the upsampling that meets it)` for each skip of FCN-`stride`s."""
+    skips = ((16, "pool4", pyramid.c4, "upscore2"), (8, "pool3", pyramid.c3, "upscore_pool4"))
+    for (skip_stride, pool, x, upscore), scale in zip(skips, scales, strict=True):
+        if skip_stride >= stride:
+            if scale != 1:
+                x = layers.Rescaling(scale, name=f"scale_{pool}")(x)
+            yield pool, x, upscore
+
+
+def fcn(
+    num_classes,
+    input_shape=(None, None, 3),
+    *,
+    stride=8,
+    preprocessing="caffe",
+    freeze_upsampling=False,
+    skip_scales=(1.0, 1.0),
+    fc_filters=4096,
+    dropout=0.5,
+    name="fcn",
+):
+    """Builds FCN-32s, FCN-16s or FCN-8s with padding 3 at fc6, for images of any size.
+
+    The pools round up, so each upsampled score map is cropped to its skip before they are added, and
+    the last one to the image.
+
+    Args:
+        num_classes: Number of classes, the channels of the logits.
+        input_shape: `(H, W, 3)` of the images, None for any.
+        stride: Of the finest score map: 8, 16 or 32 pixels.
+        preprocessing: `"caffe"`, `"torch"` or `"none"`.
+        freeze_upsampling: Whether the last upsampling stays bilinear, as in the paper.
+        skip_scales: Factors on pool4 and pool3 before they are scored; the at-once network has
+            0.01 and 0.0001.
+        fc_filters: Channels of fc6 and fc7.
+        dropout: Fraction dropped after fc6 and fc7.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
+
+    Raises:
+        ValueError: `stride` is not 8, 16 or 32.
+    """
+    if stride not in STRIDES:
+        raise ValueError(f"stride must be one of {STRIDES}, received {stride}.")
+    image = keras.Input(input_shape, name="image")
+    pyramid = vgg16(Preprocessing(preprocessing, name="preprocessing")(image))
+
+    x = fully_convolutional(pyramid.c5, filters=fc_filters, dropout=dropout)
+    x = score(x, num_classes, "score_fr")
+    for pool, skip, upscore in skips_down_to(stride, pyramid, skip_scales):
+        skip = score(skip, num_classes, f"score_{pool}")
+        x = upsample(x, 2, upscore)
+        x = CropLike(name=f"crop_{pool}")([x, skip])
+        x = layers.Add(name=f"fuse_{pool}")([x, skip])
+    x = upsample(x, stride, f"upscore{stride}", trainable=not freeze_upsampling, dtype="float32")
+    logits = CropLike(name="logits", dtype="float32")([x, image])
+    return keras.Model(image, logits, name=name)

@@ -1,0 +1,89 @@
+"""RefineNet: Lin, Milan, Shen and Reid, 2017 (arXiv:1611.06612)."""
+
+from keras import layers
+
+from keras_seg.layers import ResizeLike
+from keras_seg.models.blocks import classify, resnet_pyramid, segmentation_model
+
+
+def conv3x3(x, filters, name, use_bias=False):
+    """A 3x3 convolution that keeps the size of its map."""
+    return layers.Conv2D(
+        filters, 3, padding="same", use_bias=use_bias, kernel_initializer="he_normal", name=name
+    )(x)
+
+
+def residual_conv_unit(x, name):
+    """ReLU and convolution twice, added to the rectified input (the reference's ReLU works in place)."""
+    x = skip = layers.ReLU(name=f"{name}_relu1")(x)
+    x = conv3x3(x, x.shape[-1], f"{name}_conv1", use_bias=True)
+    x = layers.ReLU(name=f"{name}_relu2")(x)
+    x = conv3x3(x, x.shape[-1], f"{name}_conv2")
+    return layers.Add(name=f"{name}_add")([x, skip])
+
+
+def two_residual_conv_units(x, name):
+    """Two residual units, one after the other."""
+    for index in (0, 1):
+        x = residual_conv_unit(x, f"{name}_{index}")
+    return x
+
+
+def multi_resolution_fusion(coarse, fine, name):
+    """The sum of two maps, convolved to the finer one's channels, at the finer one's size."""
+    filters = fine.shape[-1]
+    coarse = conv3x3(coarse, filters, f"{name}_resolve0")
+    fine = conv3x3(fine, filters, f"{name}_resolve1")
+    coarse = ResizeLike(align_corners=True, name=f"{name}_resize")([coarse, fine])
+    return layers.Add(name=f"{name}_add")([coarse, fine])
+
+
+def chained_residual_pooling(x, name):
+    """Two 5x5 pools with a convolution each, one fed by the other; the sum of all."""
+    x = layers.ReLU(name=f"{name}_relu")(x)
+    maps = [x]
+    for index in (1, 2):
+        x = layers.MaxPooling2D(5, strides=1, padding="same", name=f"{name}_pool{index}")(x)
+        x = conv3x3(x, x.shape[-1], f"{name}_conv{index}")
+        maps.append(x)
+    return layers.Add(name=f"{name}_add")(maps)
+
+
+def refine(x, skip, name):
+    """One RefineNet block: refines `skip`, a stage of the encoder, by the coarser answer `x` (or None)."""
+    paths = [path for path in (x, skip) if path is not None]
+    paths = [two_residual_conv_units(path, f"{name}_rcu{index}") for index, path in enumerate(paths)]
+    x = paths[0] if len(paths) == 1 else multi_resolution_fusion(*paths, f"{name}_mrf")
+    x = chained_residual_pooling(x, f"{name}_crp")
+    return residual_conv_unit(x, f"{name}_output")
+
+
+def refinenet(
+    num_classes, input_shape=(None, None, 3), *, encoder="resnet50", preprocessing=None, name="refinenet"
+):
+    """Builds RefineNet: four cascaded blocks refine the stages of a ResNet, the coarsest first.
+
+    Args:
+        num_classes: Number of classes, the channels of the logits.
+        input_shape: `(H, W, 3)` of the images, None for any.
+        encoder: A key of `keras_seg.encoders.RESNETS`.
+        preprocessing: `"caffe"`, `"torch"`, `"none"`, or None for the encoder's own.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
+
+    Raises:
+        ValueError: Unknown encoder or preprocessing.
+    """
+    image, pyramid = resnet_pyramid(input_shape, encoder, 32, preprocessing)
+    x = None
+    for level, stage, filters in (
+        (4, pyramid.c5, 512),
+        (3, pyramid.c4, 256),
+        (2, pyramid.c3, 256),
+        (1, pyramid.c2, 256),
+    ):
+        x = refine(x, conv3x3(stage, filters, f"reduce{level}"), f"refine{level}")
+    x = two_residual_conv_units(x, "output_rcu")
+    return segmentation_model(image, classify(x, num_classes), name, align_corners=True)

@@ -1,0 +1,45 @@
+"""SegNet: Badrinarayanan, Kendall and Cipolla, 2017 (arXiv:1511.00561)."""
+
+import keras
+
+from keras_seg.encoders import vgg16
+from keras_seg.encoders.vgg16 import STAGES
+from keras_seg.layers import MaxPoolingWithIndices2D, MaxUnpooling2D
+from keras_seg.models.blocks import classify, conv_bn_relu, read_image
+
+
+def segnet(num_classes, input_shape=(None, None, 3), *, preprocessing="caffe", name="segnet"):
+    """Builds SegNet: VGG16's convolutions, and their mirror image that unpools by the pools' indices.
+
+    Args:
+        num_classes: Number of classes, the channels of the logits.
+        input_shape: `(H, W, 3)` of the images, None for any.
+        preprocessing: `"caffe"`, `"torch"` or `"none"`.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
+
+    Raises:
+        ValueError: Unknown preprocessing.
+    """
+    image, x = read_image(input_shape, preprocessing)
+    pooled = []
+
+    def pool_with_indices(x, stage):
+        values, indices = MaxPoolingWithIndices2D(name=f"block{stage}_pool")(x)
+        pooled.append((indices, x))
+        return values
+
+    x = vgg16(x, batch_norm=True, pool=pool_with_indices).c5
+    for stage in (5, 4, 3, 2, 1):
+        depth, filters = STAGES[stage - 1]
+        x = MaxUnpooling2D(name=f"unpool{stage}")([x, *pooled[stage - 1]])
+        for index in range(depth, 0, -1):
+            if index == 1:
+                filters = STAGES[max(stage - 2, 0)][1]
+            if stage == index == 1:
+                x = classify(x, num_classes, "logits", kernel_size=3, dtype="float32")
+            else:
+                x = conv_bn_relu(x, filters, 3, f"decoder{stage}_{index}", use_bias=True)
+    return keras.Model(image, x, name=name)

@@ -1,0 +1,117 @@
+"""U-Net: Ronneberger, Fischer and Brox, 2015 (arXiv:1505.04597)."""
+
+import keras
+from keras import layers
+
+from keras_seg.encoders import vgg16
+from keras_seg.encoders.vgg16 import max_pool
+from keras_seg.layers import CropLike, PadLike, ResizeLike
+from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
+from keras_seg.models.blocks import classify, read_image
+
+
+def double_conv(x, filters, name, *, mid_filters=None, batch_norm=True):
+    """Two 3x3 convolutions: `NAME_conv1`, `NAME_bn1`, `NAME_conv2`, `NAME_bn2`."""
+    for index, width in enumerate((mid_filters or filters, filters), 1):
+        x = layers.Conv2D(
+            width, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv{index}"
+        )(x)
+        if batch_norm:
+            x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn{index}")(x)
+        x = layers.ReLU(name=f"{name}_relu{index}")(x)
+    return x
+
+
+def fit(x, skip, name):
+    """Pads a doubled map that a pool had rounded down; a single pixel had not, so it is cropped."""
+    x = CropLike(name=f"{name}_crop")([x, skip])
+    return PadLike(name=f"{name}_pad")([x, skip])
+
+
+def unet(
+    num_classes,
+    input_shape=(None, None, 3),
+    *,
+    widths=(32, 64, 128, 256, 256),
+    decoder_widths=(128, 64, 32, 32),
+    transposed=False,
+    batch_norm=True,
+    preprocessing="torch",
+    name="unet",
+):
+    """Builds a U-Net whose convolutions keep the size of their maps, for images of any size.
+
+    Args:
+        num_classes: Number of classes, the channels of the logits.
+        input_shape: `(H, W, 3)` of the images, None for any.
+        widths: Channels of the levels on the way down, finest first; the paper's are 64 to 1024.
+        decoder_widths: Channels of the levels on the way up, coarsest first.
+        transposed: Whether 2x2 transposed convolutions upsample, as in the paper, and halve the
+            channels; else bilinear interpolation does.
+        batch_norm: Whether each convolution is followed by batch normalization; the paper has none.
+        preprocessing: `"caffe"`, `"torch"` or `"none"`.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
+
+    Raises:
+        ValueError: Unknown preprocessing, or not one level fewer on the way up.
+    """
+    if len(decoder_widths) != len(widths) - 1:
+        raise ValueError(f"decoder_widths must have {len(widths) - 1} entries, received {decoder_widths}.")
+    image, x = read_image(input_shape, preprocessing)
+    skips = [double_conv(x, widths[0], "stem", batch_norm=batch_norm)]
+    for level, width in enumerate(widths[1:], 1):
+        x = FloorMaxPooling2D(name=f"down{level}_pool")(skips[-1])
+        skips.append(double_conv(x, width, f"down{level}", batch_norm=batch_norm))
+    x = skips.pop()
+    for level, width in enumerate(decoder_widths, 1):
+        skip = skips.pop()
+        if transposed:
+            x = layers.Conv2DTranspose(x.shape[-1] // 2, 2, strides=2, name=f"up{level}_upsample")(x)
+        else:
+            x = BilinearUpSampling2D(2, align_corners=True, name=f"up{level}_upsample")(x)
+        x = layers.Concatenate(name=f"up{level}_concat")([skip, fit(x, skip, f"up{level}")])
+        x = double_conv(x, width, f"up{level}", mid_filters=x.shape[-1] // 2, batch_norm=batch_norm)
+    x = classify(x, num_classes, dtype="float32", name="logits")
+    return keras.Model(image, x, name=name)
+
+
+def unet_vgg16(
+    num_classes,
+    input_shape=(None, None, 3),
+    *,
+    decoder_widths=(512, 256, 128, 64),
+    preprocessing="caffe",
+    name="unet_vgg16",
+):
+    """Builds a U-Net whose way down is VGG16: its five stages before their pools are the levels.
+
+    Args:
+        num_classes: Number of classes, the channels of the logits.
+        input_shape: `(H, W, 3)` of the images, None for any.
+        decoder_widths: Channels of the four levels on the way up, coarsest first.
+        preprocessing: `"caffe"`, `"torch"` or `"none"`.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
+
+    Raises:
+        ValueError: Unknown preprocessing.
+    """
+    image, x = read_image(input_shape, preprocessing)
+    skips = []
+
+    def pool_after_skip(x, stage):
+        skips.append(x)
+        return x if stage == 5 else max_pool(x, stage)
+
+    x = vgg16(x, pool=pool_after_skip).c5
+    for level, (skip, width) in enumerate(zip(skips[-2::-1], decoder_widths, strict=True), 1):
+        x = ResizeLike(name=f"up{level}_upsample")([x, skip])
+        x = layers.Concatenate(name=f"up{level}_concat")([skip, x])
+        x = double_conv(x, width, f"up{level}")
+    x = classify(x, num_classes, dtype="float32", name="logits")
+    return keras.Model(image, x, name=name)
