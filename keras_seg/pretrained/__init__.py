@@ -1,0 +1,101 @@
+"""Published weights into any network: by layer name, strict, all of them or none."""
+
+from pathlib import Path
+
+from keras_seg.errors import InputError
+from keras_seg.pretrained.assign import assign, layers_with_weights, num_classes
+from keras_seg.pretrained.caffe import load_blobs
+from keras_seg.pretrained.caffe_files import read_caffemodel
+from keras_seg.pretrained.classifiers import check_preprocessing, find_classifier, load_classifier
+from keras_seg.pretrained.keras_files import read_h5, read_keras, read_weights_h5
+from keras_seg.pretrained.published import resolve_weights
+from keras_seg.pretrained.state_dict import load_state_dict
+from keras_seg.pretrained.torch_files import read_pth, read_safetensors
+
+__all__ = ["assign", "load_blobs", "load_state_dict", "load_weights", "resolve_weights"]
+
+SUFFIXES = (".weights.h5", ".h5", ".keras", ".pth", ".safetensors", ".caffemodel")
+_NAMED = 8  # Layers that the answer, which stays one line, names of each kind.
+
+
+def load_weights(model, source):
+    """Gives a network weights from a file: its own, its reference's, or its image classifier's.
+
+    Where the file's number of classes is another, the score layers start anew.
+
+    Args:
+        model: `keras.Model` of `build_model`; untouched unless everything fits.
+        source: Path of a `.h5` (Keras's VGG16 or ResNet), `.weights.h5` or `.keras` (a network of this
+            package), `.pth` or `.safetensors` (PyTorch's) or `.caffemodel` file.
+
+    Returns:
+        One line that says how many layers were loaded, which start anew, and what was left aside.
+
+    Raises:
+        InputError: The file is missing, unreadable, of another network, of other shapes, or was trained
+            on another preprocessing than the model has.
+    """
+    path = Path(source)
+    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
+    if suffix is None:
+        raise InputError(f"{path} is no weights file by its name. It may end with {', '.join(SUFFIXES)}.")
+    if not path.is_file():
+        raise InputError(f"{path} does not exist or is no file. Give the path of a weights file.")
+    loaded = _LOADERS[suffix](model, path)
+    fresh = {*loaded.reset, *loaded.anew}
+    count = len([name for name in layers_with_weights(model) if name not in fresh])
+    line = f"{model.name}: loaded {count} layers from {path}"
+    if loaded.reset:
+        classes = f"{loaded.file_classes} classes there, {num_classes(model)} here"
+        line += f"; start anew because of {classes}: {_list(loaded.reset)}"
+    if loaded.anew:
+        line += f"; start anew because they are not in the file: {_list(loaded.anew)}"
+    if loaded.aside:
+        line += f"; left aside: {_list(loaded.aside)}"
+    return line + "."
+
+
+def _list(names):
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _load_h5(model, path):
+    weights = read_h5(path)
+    if find_classifier(weights) is not None:
+        return load_classifier(model, weights, path, "caffe")
+    return assign(model, weights, source=path, reset_classes=True)
+
+
+def _load_weights_h5(model, path):
+    weights = read_weights_h5(path, path, layers_with_weights(model))
+    return assign(model, weights, source=path, reset_classes=True)
+
+
+def _load_keras(model, path):
+    weights, preprocessing = read_keras(path, layers_with_weights(model))
+    if preprocessing not in (None, "none"):
+        check_preprocessing(model, preprocessing, path)
+    return assign(model, weights, source=path, reset_classes=True)
+
+
+def _load_pth(model, path):
+    return load_state_dict(model, read_pth(path), source=path, reset_classes=True)
+
+
+def _load_safetensors(model, path):
+    return load_state_dict(model, read_safetensors(path), source=path, reset_classes=True)
+
+
+def _load_caffemodel(model, path):
+    return load_blobs(model, read_caffemodel(path), source=path, reset_classes=True)
+
+
+_LOADERS = {
+    ".h5": _load_h5,
+    ".weights.h5": _load_weights_h5,
+    ".keras": _load_keras,
+    ".pth": _load_pth,
+    ".safetensors": _load_safetensors,
+    ".caffemodel": _load_caffemodel,
+}

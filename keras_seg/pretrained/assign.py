@@ -1,0 +1,112 @@
+"""The one door through which foreign weights enter a model: by name, strict, all of them or none."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_seg.errors import InputError
+
+_LISTED = 6  # Names of each kind in an error, which stays one line.
+
+
+class Loaded(NamedTuple):
+    """What became of a model's layers.
+
+    Attributes:
+        reset: Names of those that start anew because the file's number of classes is another.
+        file_classes: That number; None if nothing was reset.
+        anew: Names of those that start anew because the file has them not.
+        aside: Names of the file's layers that the model has not.
+    """
+
+    reset: tuple = ()
+    file_classes: int | None = None
+    anew: tuple = ()
+    aside: tuple = ()
+
+
+def layers_with_weights(model):
+    """Returns the layers of `model` that hold weights, `{name: layer}`."""
+    return {layer.name: layer for layer in model.layers if layer.weights}
+
+
+def assign(model, weights, *, source="the weights", keep=(), reset_classes=False):
+    """Gives a model its weights, once every name and shape has been checked.
+
+    Args:
+        model: `keras.Model`; nothing in it is touched unless everything fits.
+        weights: `{layer name: {variable name: array}}` in Keras's layouts, for instance
+            `{"fc7": {"kernel": [1, 1, 4096, 4096], "bias": [4096]}}`.
+        source: What the error calls the origin of the weights, usually the file.
+        keep: Names of layers that stay as they are and that `weights` must not hold.
+        reset_classes: Whether layers whose shapes differ in the number of classes alone stay as they
+            are too; else they count as of another shape.
+
+    Returns:
+        `Loaded`, with `keep` as `anew`.
+
+    Raises:
+        InputError: A name is missing or left over, or a shape differs.
+    """
+    layers = layers_with_weights(model)
+    wanted = {
+        (name, variable.name): variable
+        for name, layer in layers.items()
+        if name not in keep
+        for variable in layer.weights
+    }
+    given = {(name, key): array for name, arrays in weights.items() for key, array in arrays.items()}
+    missing = [path for path in wanted if path not in given]
+    left_over = [path for path in given if path not in wanted]
+    other_shape = [
+        path for path in wanted if path in given and tuple(wanted[path].shape) != np.shape(given[path])
+    ]
+    reset, file_classes = (), None
+    if other_shape and reset_classes:
+        file_classes = _file_classes(model, [(wanted[path].shape, given[path].shape) for path in other_shape])
+        if file_classes and len(other_shape) < len(wanted):
+            reset = tuple(dict.fromkeys(name for name, _ in other_shape))
+            other_shape = []
+    if missing or left_over or other_shape:
+        shapes = [f"{_join(p)} {tuple(wanted[p].shape)} is {np.shape(given[p])} there" for p in other_shape]
+        faults = (
+            ("missing", [_join(path) for path in missing]),
+            ("left over", [_join(path) for path in left_over]),
+            ("of another shape", shapes),
+        )
+        listed = "; ".join(f"{what}: {_shorten(names)}" for what, names in faults if names)
+        raise InputError(f"{source} does not fit {model.name}: {listed}. Give the file of this network.")
+    for path, variable in wanted.items():
+        if path[0] not in reset:
+            variable.assign(given[path])
+    return Loaded(reset, file_classes, tuple(keep))
+
+
+def num_classes(model):
+    """Returns the number of classes of a model: the channels of its logits."""
+    shape = model.output_shape
+    shape = shape["out"] if isinstance(shape, dict) else shape
+    return shape[-1]
+
+
+def _file_classes(model, shapes):
+    """The class count that explains why `shapes`, pairs of ours and theirs, differ; None if none does."""
+    classes = num_classes(model)
+    explained = set()
+    for ours, theirs in shapes:
+        if len(ours) != len(theirs):
+            return None
+        differing = {(our, their) for our, their in zip(ours, theirs, strict=True) if our != their}
+        explained |= differing if ours[-1] != theirs[-1] else {None}
+    if len(explained) == 1 and (pair := explained.pop()) and pair[0] == classes:
+        return int(pair[1])
+    return None
+
+
+def _join(path):
+    return "/".join(path)
+
+
+def _shorten(names):
+    rest = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,114 @@
+"""`--weights auto | imagenet | none | FILE`: which file it is, and how it is fetched."""
+
+import hashlib
+import time
+
+import pytest
+
+from keras_seg.errors import InputError
+from keras_seg.models import MODELS
+from keras_seg.pretrained import published, resolve_weights
+from keras_seg.pretrained.published import NETWORKS, Published, download
+
+VGG16 = "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    def refuse(url):
+        raise OSError("no network")
+
+    monkeypatch.setattr(published, "_open", refuse)
+
+
+def test_every_network_but_the_unets_has_published_weights():
+    known = {network for networks in NETWORKS.values() for network in networks}
+    assert set(MODELS) - known == {"unet", "unet_paper"}
+    assert known - set(MODELS) == {"vgg16_classifier"}
+
+
+def test_none_is_he_initialization():
+    assert resolve_weights("fcn8", "none") == (None, "weights: He initialization, as asked for.")
+
+
+def test_a_file_is_taken_as_it_is(tmp_path):
+    path = tmp_path / "mine.h5"
+    path.touch()
+    assert resolve_weights("fcn8", str(path)) == (path, f"weights: from {path}.")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"is no file. Give a weights file or one of auto, imagenet, none"):
+        resolve_weights("fcn8", str(tmp_path / "mine.h5"))
+
+
+@pytest.mark.parametrize("choice", ["auto", "imagenet"])
+@pytest.mark.parametrize("name", [VGG16, VGG16.replace(".h5", "_notop.h5")])
+def test_the_file_in_the_folder_comes_first(tmp_path, choice, name):
+    (tmp_path / name).touch()
+    expected = tmp_path / name, f"weights: {tmp_path / name}, which was there."
+    assert resolve_weights("fcn8", choice, tmp_path) == expected
+
+
+def test_auto_without_a_network_says_how_to_get_the_file(tmp_path, offline):
+    path, line = resolve_weights("fcn8", "auto", tmp_path)
+    assert path is None
+    assert line.startswith(f"weights: He initialization, because {VGG16} is not in {tmp_path} and cannot be")
+    assert line.endswith(
+        f"put https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{VGG16} into {tmp_path}."
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_imagenet_without_a_network_is_an_error(tmp_path, offline):
+    with pytest.raises(InputError, match=r"--weights imagenet: vgg16_weights.* cannot be downloaded"):
+        resolve_weights("fcn8", "imagenet", tmp_path)
+
+
+def test_a_network_without_published_weights_says_so():
+    assert "nobody publishes ImageNet weights for unet" in resolve_weights("unet", "auto")[1]
+    with pytest.raises(InputError, match="nobody publishes"):
+        resolve_weights("unet", "imagenet")
+
+
+def test_resnets_without_torch_take_safetensors(tmp_path, monkeypatch):
+    monkeypatch.setattr(published, "torch_is_installed", lambda: False)
+    path, line = resolve_weights("fcn_resnet50", "auto", tmp_path)
+    assert path is None
+    assert f"put {tmp_path / 'resnet50.safetensors'} there" in line
+    (tmp_path / "resnet50-0676ba61.pth").touch()
+    (tmp_path / "resnet50.safetensors").touch()
+    assert resolve_weights("fcn_resnet50", "auto", tmp_path)[0] == tmp_path / "resnet50.safetensors"
+
+
+def served(tmp_path, digest=None):
+    """A published file that lies on this machine, with its right checksum or a given one."""
+    source = tmp_path / "source" / "file.h5"
+    source.parent.mkdir()
+    source.write_bytes(bytes(range(256)) * 100)
+    digest = digest or hashlib.md5(source.read_bytes()).hexdigest()
+    return source, Published(source.as_uri(), "md5", digest)
+
+
+def test_a_download_arrives_whole(tmp_path):
+    source, file = served(tmp_path)
+    path = download(file, tmp_path / "weights")
+    assert path == tmp_path / "weights" / "file.h5"
+    assert path.read_bytes() == source.read_bytes()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_download_with_another_checksum_leaves_nothing(tmp_path):
+    _, file = served(tmp_path, digest="0" * 32)
+    with pytest.raises(OSError, match=r"its md5 is .*, not 0000"):
+        download(file, tmp_path / "weights")
+    assert not list((tmp_path / "weights").iterdir())
+
+
+def test_a_name_that_is_never_looked_up_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(published, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(published.urllib.request, "urlopen", lambda url, timeout: time.sleep(2))
+    start = time.perf_counter()
+    with pytest.raises(OSError, match=r"no answer within 0\.1 seconds"):
+        download(Published("https://example.org/file.h5", "md5", ""), tmp_path)
+    assert time.perf_counter() - start < 1
