@@ -1,0 +1,196 @@
+"""Answers of other implementations, and whether our networks give the same.
+
+A fixture is `NAME.json` and `NAME.npz`: a network's input, parameters and answers. It stores no weights:
+each parameter, and the input, is made again from its name by `tensor`.
+"""
+
+import gc
+import json
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_seg.errors import InputError
+from keras_seg.models import MODELS, build_model
+from keras_seg.models.classifier import vgg16_classifier
+from keras_seg.pretrained import load_blobs, load_state_dict
+
+FIXTURES = Path(__file__).parent / "fixtures"
+LIMIT = 1e-4  # Of max |ours - theirs| / max |theirs|.
+
+# Fixtures that are not called as their network; a name may go on after a hyphen: `unet-other-size`.
+NETWORKS = {
+    "voc-fcn32s": "fcn32_caffe",
+    "voc-fcn16s": "fcn16_caffe",
+    "voc-fcn8s": "fcn8_caffe",
+    "voc-fcn8s-atonce": "fcn8_atonce_caffe",
+    "voc-fcn-alexnet": "fcn_alexnet",
+    "torchvision-vgg16": "vgg16_classifier",
+    **{f"torchvision-{name}": name for name in MODELS if name.startswith(("fcn_resnet", "deeplabv3_resnet"))},
+    **{name: name for name in (*MODELS, "vgg16_classifier")},
+}
+
+
+class Result(NamedTuple):
+    """A network's comparison with its reference.
+
+    Attributes:
+        name: Of the fixture.
+        parameters: Ours and the reference's, trainable ones.
+        errors: `{output: largest relative error}`.
+    """
+
+    name: str
+    parameters: tuple
+    errors: dict
+
+    @property
+    def passed(self):
+        """Whether every error is within the limit and the parameters are as many."""
+        return self.parameters[0] == self.parameters[1] and all(e <= LIMIT for e in self.errors.values())
+
+
+def tensor(key, shape, kind, salt):
+    """Makes a parameter or an input from its name: the generator of every fixture.
+
+    Args:
+        key: Name, such as `backbone.conv1.weight`.
+        shape: Of the answer.
+        kind: `"kernel"`, `"bias"`, `"mean"`, `"scale"` or `"var"`.
+        salt: Seed of the fixture.
+
+    Returns:
+        float32 array.
+
+    Raises:
+        ValueError: Unknown kind.
+    """
+    random = np.random.default_rng(zlib.crc32(f"{salt}:{key}".encode()))
+    if kind == "kernel":
+        deviation = np.sqrt(2 / (np.prod(shape[1:], dtype=int) or 1))
+        return random.standard_normal(shape, dtype=np.float32) * np.float32(deviation)
+    if kind in ("bias", "mean"):
+        return random.standard_normal(shape, dtype=np.float32) * np.float32(0.1)
+    if kind in ("scale", "var"):
+        return random.random(shape, dtype=np.float32) + np.float32(0.5)
+    raise ValueError(f"kind must be one of ('kernel', 'bias', 'mean', 'scale', 'var'), received {kind!r}.")
+
+
+def find_fixtures(folder):
+    """Returns the fixtures' `.json` files in a folder, by name.
+
+    Raises:
+        InputError: There are none.
+    """
+    paths = sorted(Path(folder).glob("*.json"))
+    if not paths:
+        raise InputError(f"{folder} holds no fixture, a .json file beside an .npz. Give a folder that does.")
+    return paths
+
+
+def compare(path):
+    """Builds a fixture's network, gives it the fixture's weights, and compares the answers.
+
+    Args:
+        path: The fixture's `.json` file.
+
+    Returns:
+        `Result`.
+
+    Raises:
+        InputError: The fixture is of no network here, or its weights do not fit.
+    """
+    fixture = json.loads(path.read_text())
+    with np.load(path.with_suffix(".npz")) as answers:
+        references = dict(answers)
+    model = _build(path.stem, references)
+    if fixture["framework"] == "caffe":
+        blobs = {name: caffe_blobs(name, entry, fixture["salt"]) for name, entry in fixture["blobs"].items()}
+        parameters = sum(
+            array.size
+            for name, arrays in blobs.items()
+            if not name.startswith(("upscore", "scale_"))
+            for array in arrays
+        )
+        load_blobs(model, blobs, source=path.name)
+    else:
+        tensors = {
+            key: tensor(key, shape, kind, fixture["salt"])
+            for key, (shape, kind) in fixture["tensors"].items()
+        }
+        parameters = fixture["parameters"]
+        load_state_dict(model, tensors, source=path.name)
+    image = tensor("input", fixture["input"], "bias", fixture["salt"]) * np.float32(fixture["input_scale"])
+    ours = model(image.transpose(0, 2, 3, 1), training=False)
+    ours = ours if isinstance(ours, dict) else {"out": ours}
+    errors = {
+        name: relative_error(ours[name], reference, fixture["stride"])
+        for name, reference in references.items()
+    }
+    return Result(path.stem, (_count(model.trainable_weights), parameters), errors)
+
+
+def compare_and_free(path):
+    """`compare`, and gives the network's memory back."""
+    try:
+        return compare(path)
+    finally:
+        keras.backend.clear_session()
+        gc.collect()
+
+
+def relative_error(ours, reference, stride):
+    """`max |ours - theirs| / max |theirs|`; ours is `[B, H, W, C]`, theirs NCHW thinned out by `stride`."""
+    ours = keras.ops.convert_to_numpy(ours).transpose(0, 3, 1, 2)
+    ours = ours[:, :, ::stride, ::stride] if reference.ndim == 4 else ours.reshape(len(ours), -1)
+    if ours.shape != reference.shape:
+        return float("inf")
+    return float(np.abs(ours - reference).max() / np.abs(reference).max())
+
+
+def caffe_blobs(name, entry, salt):
+    """A Caffe layer's blobs from the fixture's entry: shapes, or a shape and the constant that fills it."""
+    if name.startswith("scale_"):
+        return [np.full(entry[0], entry[1], np.float32)]
+    if name.startswith("upscore"):
+        return [bilinear_blob(entry[0])]
+    keys = (f"{name}.weight", "kernel"), (f"{name}.bias", "bias")
+    return [tensor(key, shape, kind, salt) for shape, (key, kind) in zip(entry, keys, strict=True)]
+
+
+def bilinear_blob(shape):
+    """`[classes, classes, size, size]`: a tent for each class by itself (surgery.py's `upsample_filt`)."""
+    size = shape[-1]
+    factor = (size + 1) // 2
+    center = factor - 1 if size % 2 == 1 else factor - 0.5
+    rows, columns = np.ogrid[:size, :size]
+    tent = (1 - abs(rows - center) / factor) * (1 - abs(columns - center) / factor)
+    return np.float32(np.eye(shape[0])[:, :, None, None] * tent)
+
+
+def network_of(name):
+    """The network that a fixture is of, by its name.
+
+    Raises:
+        InputError: There is none.
+    """
+    for key in sorted(NETWORKS, key=len, reverse=True):
+        if f"{name}-".startswith(f"{key}-"):
+            return NETWORKS[key]
+    raise InputError(f"{name}.json is of no network here. Its name may be one of {', '.join(NETWORKS)}.")
+
+
+def _build(name, references):
+    network = network_of(name)
+    classes = references["out"].shape[1]
+    if network == "vgg16_classifier":
+        return vgg16_classifier(classes, preprocessing="none")
+    options = {"aux_head": True} if "aux" in references else {}
+    return build_model(network, classes, preprocessing="none", **options)
+
+
+def _count(variables):
+    return sum(int(np.prod(variable.shape)) for variable in variables)
