@@ -1,0 +1,118 @@
+"""Looks at every file of a data set before training and refuses what would train to a wrong label."""
+
+from functools import partial
+from pathlib import Path
+
+from keras_seg.data.diagnosis import doubtful_foreground, listed, value_problems, variety_problems
+from keras_seg.data.duplicates import shared_images
+from keras_seg.data.inspection import Facts, Problem, inspect_mask, inspect_pair
+from keras_seg.data.reading import format_name, parallel_map
+from keras_seg.data.samples import MAX_CLASSES, Dataset
+from keras_seg.errors import InputError
+from keras_seg.palette import IGNORE
+
+_PROBED = 16  # Masks that are decoded to see whether they hold colors
+_KINDS = (
+    "unreadable",
+    "size",
+    "color",
+    "value",
+    "foreground",
+    "leak",
+    "variety",
+)  # In the order in which they are told
+
+
+def check_dataset(dataset: Dataset) -> None:
+    """Reads every image and mask once, in parallel: the quick form of the doctor.
+
+    Raises:
+        InputError: one line on the first problem, with the number of others of its kind.
+    """
+    problems = find_problems(dataset)
+    if problems:
+        first = problems[0]
+        others = sum(problem.kind == first.kind for problem in problems) - 1
+        raise InputError(first.text + (f" ({others} more like it)" if others else ""))
+
+
+def find_problems(dataset: Dataset) -> list[Problem]:
+    """Returns what is wrong with the files of a data set; empty where all is well."""
+    look = partial(inspect_pair, by_color=dataset.mask_colors is not None)
+    facts = {split: list(parallel_map(look, samples)) for split, samples in dataset.splits.items()}
+    return problems_of(dataset, facts)
+
+
+def problems_of(dataset: Dataset, facts: dict[str, list[Facts]]) -> list[Problem]:
+    """Returns the errors in what is known of each split's pairs, the gravest first."""
+    every = [fact for split in facts.values() for fact in split]
+    problems = [fact.problem for fact in every if fact.problem]
+    counted = [fact for fact in every if not fact.problem]
+    problems += value_problems(dataset, counted) + doubtful_foreground(dataset, counted)
+    problems += shared_images(facts)
+    if not problems and facts.get("train"):
+        problems = variety_problems(dataset, facts["train"])
+    return sorted(problems, key=lambda problem: _KINDS.index(problem.kind))
+
+
+def scan_classes(root, masks, ignored=frozenset(), reduce_zero_label=False):
+    """Reads all masks to find how many classes there are.
+
+    Args:
+        root: the data folder, for messages.
+        masks: the mask files.
+        ignored: mask values that are no class.
+        reduce_zero_label: whether 0 is ignored and class ids start at the value 1.
+
+    Returns:
+        (number of classes, the mask value of each or None where the values are the ids).
+
+    Raises:
+        InputError: where a mask cannot be read, or the values look like anything but ids.
+    """
+    present = set()
+    for fact in parallel_map(inspect_mask, masks):
+        if fact.problem:
+            raise InputError(fact.problem.text)
+        present |= set(fact.counts)
+    return classes_of_values(root, present, ignored, reduce_zero_label)
+
+
+def classes_of_values(root, present, ignored=frozenset(), reduce_zero_label=False):
+    """Returns what `scan_classes` returns, of the set of values that the masks hold.
+
+    Masks of 0 and 255 alone are taken as two classes, background and foreground: as void, 255 would leave
+    only one class to learn.
+    """
+    if not ignored and not reduce_zero_label and present == {0, IGNORE}:
+        return 2, (0, IGNORE)
+    first = 1 if reduce_zero_label else 0
+    values = sorted(present - {IGNORE, *ignored, *range(first)})
+    if not values:
+        raise InputError(f"{root}: every pixel of every mask is ignored; masks must hold ids 0, 1, 2 ...")
+    count = values[-1] + 1 - first
+    if count > MAX_CLASSES or 2 * len(values) < count:
+        raise InputError(
+            f"{root}: the masks hold the values {listed(values)}, which are no ids {first}, {first + 1} ...;"
+            " list the value of each class under `mask_values` in dataset.json, or all names under `classes`."
+        )
+    return count, tuple(range(1, count + 1)) if reduce_zero_label else None
+
+
+def are_colored(masks: list[Path]) -> bool:
+    """Tells whether most masks are stored in color and one of the first of these is not just grey."""
+    are_stored = parallel_map(_is_stored_in_color, masks)
+    stored = [path for path, is_stored in zip(masks, are_stored, strict=True) if is_stored]
+    if 2 * len(stored) < len(masks):
+        return False
+    return any(inspect_mask(path).colors for path in stored[:_PROBED])
+
+
+def _is_stored_in_color(path):
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+    except OSError:
+        return False
+    # Byte 25 of a PNG is its color type: 2 and 6 are colors, 0, 3 and 4 grey or indices.
+    return head[25:26] in (b"\2", b"\6") if format_name(head) == "PNG" else True

@@ -1,0 +1,168 @@
+"""dataset.json: what a data folder says about itself, checked key by key."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_seg.data.samples import MAX_CLASSES
+from keras_seg.errors import InputError
+
+FILE_NAME = "dataset.json"
+
+
+class Description(NamedTuple):
+    """The keys of dataset.json; None where a key is not given.
+
+    Attributes:
+        classes: names in id order.
+        colors: RGB (0..255) per class.
+        ignore_label: a mask value to ignore besides 255.
+        mask_values: the mask value of each class, in id order.
+        splits: split name to the keys `images`, `masks` (folders) and, optionally, `mask_suffix`, or to the
+            name of a list file; relative to the data folder.
+        ignore_labels: more mask values or RGB colors to ignore.
+        mask_colors: the RGB color of each class in the masks; True: they are `colors`.
+        reduce_zero_label: whether 0 is ignored and value k is class k - 1.
+    """
+
+    classes: tuple[str, ...] | None = None
+    colors: tuple[tuple[int, int, int], ...] | None = None
+    ignore_label: int | None = None
+    mask_values: tuple[int, ...] | None = None
+    splits: dict[str, dict[str, str] | str] | None = None
+    ignore_labels: tuple[int | tuple[int, int, int], ...] | None = None
+    mask_colors: tuple[tuple[int, int, int], ...] | bool | None = None
+    reduce_zero_label: bool | None = None
+
+
+def read_description(root: Path) -> Description:
+    """Reads the folder's dataset.json; an empty Description where there is none.
+
+    Raises:
+        InputError: where it is no JSON or a key does not hold what it should.
+    """
+    path = root / FILE_NAME
+    if not path.exists():
+        return Description()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}).") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: is not JSON: {error.msg} in line {error.lineno}.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold an object {{...}}, not {_shown(content)}.")
+    for key in content:
+        if key not in _READERS:
+            raise InputError(f"{path}: unknown key {key!r}; the keys are {', '.join(_READERS)}.")
+    values = {}
+    for key, value in content.items():
+        reader, wanted = _READERS[key]
+        values[key] = None if value is None else reader(value)
+        if value is not None and values[key] is None:
+            raise InputError(f"{path}: {key!r} must be {wanted}, received {_shown(value)}.")
+    described = Description(**values)
+    _check_lengths(path, described)
+    _check_meaning(path, described)
+    return described
+
+
+def _check_lengths(path, described):
+    for key in ("colors", "mask_values", "mask_colors"):
+        value = getattr(described, key)
+        if described.classes and isinstance(value, tuple) and len(value) != len(described.classes):
+            raise InputError(
+                f"{path}: {key!r} has {len(value)} entries and 'classes' has {len(described.classes)};"
+                " they must be equally many."
+            )
+
+
+def _check_meaning(path, described):
+    given = [key for key in ("mask_values", "mask_colors", "reduce_zero_label") if getattr(described, key)]
+    if len(given) > 1:
+        raise InputError(f"{path}: {given[0]!r} and {given[1]!r} contradict each other; keep one of them.")
+    if described.mask_colors is True and not described.colors:
+        raise InputError(f"{path}: 'mask_colors' is true, but there are no 'colors'; list them.")
+    colors = described.colors if described.mask_colors is True else described.mask_colors
+    if colors and len(set(colors)) < len(colors):
+        raise InputError(f"{path}: two classes have the same color in the masks; no mask can tell them.")
+
+
+def _classes(value):
+    is_right = _is_list(value, str) and all(value) and len(set(value)) == len(value) <= MAX_CLASSES
+    return tuple(value) if is_right else None
+
+
+def _colors(value):
+    is_right = _is_list(value, list) and all(
+        len(color) == 3 and _is_list(color, int) and min(color) >= 0 and max(color) <= 255 for color in value
+    )
+    return tuple(tuple(color) for color in value) if is_right else None
+
+
+def _mask_value(value):
+    return value if _is_list([value], int) and 0 <= value <= 65535 else None
+
+
+def _mask_values(value):
+    is_right = _is_list(value, int) and len(set(value)) == len(value) <= MAX_CLASSES
+    return tuple(value) if is_right and min(value) >= 0 and max(value) <= 65535 else None
+
+
+def _ignore_labels(value):
+    """Takes mask values and colors in one list."""
+    if not isinstance(value, list):
+        return None
+    labels = [_mask_value(item) if type(item) is int else (_colors([item]) or [None])[0] for item in value]
+    return None if None in labels else tuple(labels)
+
+
+def _mask_colors(value):
+    if isinstance(value, bool):
+        return value
+    return _colors(value)
+
+
+def _flag(value):
+    return value if isinstance(value, bool) else None
+
+
+def _splits(value):
+    is_right = isinstance(value, dict) and value and all(_is_split(entry) for entry in value.values())
+    return dict(value) if is_right else None
+
+
+def _is_split(entry):
+    if isinstance(entry, str):
+        return bool(entry)
+    keys = {"images", "masks"}
+    return (
+        isinstance(entry, dict)
+        and keys <= set(entry) <= keys | {"mask_suffix"}
+        and _is_list(list(entry.values()), str)
+    )
+
+
+def _is_list(value, kind):
+    # bool is an int in Python, but true is no mask value.
+    return isinstance(value, list) and bool(value) and all(type(item) is kind for item in value)
+
+
+def _shown(value):
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+# Each key's reader, which returns None for what it does not take, and what it does take.
+_READERS = {
+    "classes": (_classes, f"a list of 1 to {MAX_CLASSES} different names"),
+    "colors": (_colors, "a list of [red, green, blue] with values 0 to 255"),
+    "ignore_label": (_mask_value, "a mask value between 0 and 65535"),
+    "mask_values": (_mask_values, "a list of different mask values between 0 and 65535"),
+    "splits": (_splits, 'like {"train": {"images": FOLDER, "masks": FOLDER}, "val": {...}}'),
+    "ignore_labels": (_ignore_labels, "a list of mask values 0 to 65535 or of [red, green, blue]"),
+    "mask_colors": (_mask_colors, "true or a list of [red, green, blue] with values 0 to 255"),
+    "reduce_zero_label": (_flag, "true or false"),
+}

@@ -1,0 +1,94 @@
+"""Images that are there twice: by the bytes of their files, and by a print that similar images share.
+
+The print is a difference hash (N. Krawetz, "Kind of Like That", 2013), confirmed on thumbnails.
+"""
+
+from collections import defaultdict
+from itertools import combinations
+
+import numpy as np
+
+from keras_seg.data.inspection import Facts, Problem
+
+_BANDS = 4  # Prints that differ in at most three bits agree in one of four bands of 16 bits.
+_MOST_BITS = _BANDS - 1
+# Mean difference of the thumbnails, of 255. Encoded anew at quality 50 a CamVid frame is 0.3 off; the frames
+# before and after, a fifteenth of a second away, are 1.3 or more.
+_MOST_LEVELS = 0.75
+_MOST_IN_BAND = 200  # A band that so many share, as flat pictures do, tells nothing.
+
+
+def shared_images(facts: dict[str, list[Facts]]) -> list[Problem]:
+    """Returns a problem for each image whose very bytes are in two splits."""
+    places = _by_digest(facts)
+    return [
+        Problem(
+            "leak",
+            f"{group[0][1].image}: the same file as {other.image}, and they are in the splits {group[0][0]}"
+            f" and {split}; take it out of one, or the figures of {split} mean nothing.",
+        )
+        for group in places
+        for split, other in group[1:]
+        if split != group[0][0]
+    ]
+
+
+def repeated_images(facts: dict[str, list[Facts]]) -> list[Problem]:
+    """Returns a problem for each image that is twice in one split, byte by byte."""
+    problems = []
+    for group in _by_digest(facts):
+        for (split, first), (other_split, other) in combinations(group, 2):
+            if split == other_split:
+                masks = "the same mask" if first.counts == other.counts else "different masks"
+                problems.append(
+                    Problem(
+                        "duplicate",
+                        f"{other.image}: the same file as {first.image}, with {masks};"
+                        f" keep one, unless it shall count twice in {split}.",
+                    )
+                )
+    return problems
+
+
+def similar_images(facts: dict[str, list[Facts]]) -> list[Problem]:
+    """Returns a problem for each two images that are not the same file but look the same."""
+    every = [(split, fact) for split, found in facts.items() for fact in found if fact.print is not None]
+    problems = []
+    for one, two in sorted(_near_prints([fact.print for _, fact in every])):
+        (split, first), (other_split, other) = every[one], every[two]
+        levels = np.abs(first.thumbnail.astype(int) - other.thumbnail).mean()
+        if first.digest == other.digest or levels > _MOST_LEVELS:
+            continue
+        where = f"both are in {split}" if split == other_split else f"they are in {split} and {other_split}"
+        cure = "keep one" if split == other_split else "put both into one split"
+        problems.append(
+            Problem(
+                "similar", f"{other.image}: looks like {first.image}, and {where}; {cure} if it is the same."
+            )
+        )
+    return problems
+
+
+def _by_digest(facts):
+    places = defaultdict(list)
+    for split, found in facts.items():
+        for fact in found:
+            if fact.digest:
+                places[fact.digest].append((split, fact))
+    return [group for group in places.values() if len(group) > 1]
+
+
+def _near_prints(prints):
+    near = set()
+    for band in range(_BANDS):
+        buckets = defaultdict(list)
+        for index, value in enumerate(prints):
+            buckets[value >> (16 * band) & 0xFFFF].append(index)
+        for members in buckets.values():
+            if len(members) <= _MOST_IN_BAND:
+                near |= {
+                    (one, two)
+                    for one, two in combinations(members, 2)
+                    if (prints[one] ^ prints[two]).bit_count() <= _MOST_BITS
+                }
+    return near

@@ -1,0 +1,197 @@
+"""Loads a data folder: its pairs, by its dataset.json or a known layout, and what its masks mean."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from keras_seg.data.checks import are_colored, scan_classes
+from keras_seg.data.colortables import read_color_table
+from keras_seg.data.description import Description, read_description
+from keras_seg.data.layouts import find_splits
+from keras_seg.data.samples import MAX_CLASSES, Dataset
+from keras_seg.data.shapes import draw_shapes
+from keras_seg.data.sources import IMAGE_SUFFIXES, LIST_SUFFIXES
+from keras_seg.errors import InputError
+from keras_seg.palette import default_colors
+
+__all__ = ["IMAGE_SUFFIXES", "default_names", "describe", "load_dataset", "open_source", "with_val"]
+
+
+def load_dataset(
+    source=None,
+    *,
+    seed=0,
+    val_fraction=0.2,
+    ignore_label=None,
+    num_classes=None,
+    classes=None,
+    mask_colors=None,
+    reduce_zero_label=None,
+):
+    """Finds a data set; reads no picture, except all masks once where nothing says what the classes are.
+
+    A folder is described by its `dataset.json` or has one of the layouts of `docs/data.md`. An image and its
+    mask have the same name up to the suffix, or up to a common ending such as `_mask`. Without a val split,
+    a part of train is set aside by the names and the seed.
+
+    Args:
+        source: a folder, or a list file of two columns (.csv, .txt); None or "shapes" for the data set that
+            the program draws.
+        seed: of the drawing, or of the split.
+        val_fraction: the part of train that becomes val where there is none.
+        ignore_label: a mask value to ignore besides 255; wins over dataset.json.
+        num_classes: number of classes; wins over dataset.json.
+        classes: class names in id order; wins over dataset.json.
+        mask_colors: a file with the color of each class in the masks (see `read_color_table`), or a list of
+            RGB colors in id order; wins over dataset.json.
+        reduce_zero_label: whether the mask value 0 is ignored and k is class k - 1; wins over dataset.json.
+
+    Returns:
+        Dataset.
+
+    Raises:
+        InputError: where the folder, its dataset.json or its pairs are not right.
+    """
+    if source is None or str(source) == "shapes":
+        return draw_shapes(seed=seed)
+    root, described, found = open_source(source)
+    for name, (pairs, orphans) in found.items():
+        if orphans:
+            others = f" ({len(orphans) - 1} more like it)" if len(orphans) > 1 else ""
+            raise InputError(orphans[0] + others)
+        if not pairs:
+            raise InputError(f"{root}: the {name} split holds no pairs; add some or take it out.")
+    splits = with_val(root, {name: pairs for name, (pairs, _) in found.items()}, val_fraction, seed)
+    described = _with_options(described, ignore_label, mask_colors, reduce_zero_label)
+    return describe(root, splits, described, num_classes, classes)
+
+
+def open_source(source):
+    """Returns (data folder or list file, its Description with what its layout adds, splits as Found)."""
+    root = Path(source)
+    if not root.is_dir() and not (root.is_file() and root.suffix.lower() in LIST_SUFFIXES):
+        reason = "is not a folder" if root.exists() else "does not exist"
+        raise InputError(f"{root}: {reason}; --data takes a folder, or shapes for what the program draws.")
+    described = read_description(root if root.is_dir() else root.parent)
+    found, defaults = find_splits(root, described)
+    if described.classes is None and not (described.mask_values or described.mask_colors):
+        described = described._replace(classes=defaults.classes)
+    return root, described, found
+
+
+def with_val(root, splits, fraction, seed):
+    """Returns the splits with a val split, set aside from train where there is none."""
+    if "val" in splits or "train" not in splits:
+        return splits
+    if not 0 < fraction < 1:
+        raise InputError(
+            f"{root}: has no val split and val_fraction is {fraction}; it must be between 0 and 1."
+        )
+    train = splits["train"]
+    if len(train) < 2:
+        raise InputError(f"{root}: has {len(train)} pair and no val split; at least two pairs are needed.")
+    # By a hash of the name, so that most samples stay where they are when some are added.
+    ranked = sorted(train, key=lambda sample: hashlib.sha256(os.fsencode(f"{seed} {sample.name}")).digest())
+    size = min(max(round(len(train) * fraction), 1), len(train) - 1)
+    chosen = {sample.image for sample in ranked[:size]}
+    parts = {
+        "train": [sample for sample in train if sample.image not in chosen],
+        "val": [sample for sample in train if sample.image in chosen],
+    }
+    return {**splits, **parts}
+
+
+def default_names(count: int) -> tuple[str, ...]:
+    return tuple(f"class_{index}" for index in range(count))
+
+
+def _with_options(described, ignore_label, mask_colors, reduce_zero_label) -> Description:
+    """Puts what the caller says over what dataset.json says."""
+    if ignore_label is not None and not 0 <= ignore_label <= 65535:
+        raise InputError(f"--ignore-label must be a mask value between 0 and 65535, received {ignore_label}.")
+    if mask_colors and reduce_zero_label:
+        raise InputError("--mask-colors and --reduce-zero-label contradict each other; keep one of them.")
+    if ignore_label is not None:
+        described = described._replace(ignore_label=ignore_label)
+    if reduce_zero_label is not None:
+        described = described._replace(reduce_zero_label=reduce_zero_label)
+        if reduce_zero_label:
+            described = described._replace(mask_values=None, mask_colors=None)
+    if mask_colors:
+        names, colors, ignored = None, mask_colors, ()
+        if isinstance(mask_colors, (str, os.PathLike)):
+            names, colors, ignored = read_color_table(mask_colors)
+        described = described._replace(
+            classes=names or described.classes,
+            mask_colors=tuple(tuple(map(int, color)) for color in colors),
+            mask_values=None,
+            reduce_zero_label=False,
+            ignore_labels=(*(described.ignore_labels or ()), *ignored),
+        )
+    return described
+
+
+def describe(root, splits, described: Description, num_classes=None, classes=None, scan=scan_classes):
+    """Makes the Dataset of a folder's splits and Description.
+
+    Args:
+        root: the data folder.
+        splits: split name to samples.
+        described: what dataset.json, the layout and the caller say.
+        num_classes, classes: as for `load_dataset`.
+        scan: finds the classes where nothing names them, as `scan_classes` does.
+    """
+    masks = [sample.mask for split in splits.values() for sample in split]
+    ignored = described.ignore_labels or ()
+    if described.reduce_zero_label:
+        ignored = (*ignored, 0)
+    mask_colors, values = _mask_colors(described, masks), described.mask_values
+    names = classes or _names(described, num_classes, values or mask_colors)
+    if names is None:
+        skipped = {label for label in (described.ignore_label, *ignored) if isinstance(label, int)}
+        count, values = scan(root, masks, skipped, bool(described.reduce_zero_label))
+        names = default_names(count)
+    elif described.reduce_zero_label:
+        values = tuple(range(1, len(names) + 1))
+    for key, meaning in (("mask_values", values), ("mask_colors", mask_colors)):
+        if meaning is not None and len(meaning) != len(names):
+            raise InputError(
+                f"{root}: has {len(names)} classes and {len(meaning)} {key.replace('_', ' ')};"
+                f" correct `classes` or `{key}` in dataset.json."
+            )
+    colors = described.colors if described.colors and len(described.colors) == len(names) else mask_colors
+    if colors is None:
+        colors = tuple(tuple(color) for color in default_colors(len(names)).tolist())
+    return Dataset(
+        name=root.resolve().name,
+        classes=tuple(names),
+        colors=colors,
+        ignore_label=described.ignore_label,
+        splits=splits,
+        mask_values=values,
+        root=root,
+        ignore_labels=ignored,
+        mask_colors=mask_colors,
+    )
+
+
+def _mask_colors(described, masks):
+    if described.mask_colors is True:
+        return described.colors
+    if described.mask_colors is None and described.colors:
+        # `colors` are for pictures of the classes, but masks that are in color can mean nothing else.
+        may_be = not described.mask_values and not described.reduce_zero_label
+        return described.colors if may_be and are_colored(masks) else None
+    return described.mask_colors or None
+
+
+def _names(described, num_classes, meanings):
+    """Returns the class names that are known without a look at the masks, or None."""
+    if num_classes is not None:
+        if not 1 <= num_classes <= MAX_CLASSES:
+            raise InputError(
+                f"The number of classes must be between 1 and {MAX_CLASSES}, received {num_classes}."
+            )
+        names = described.classes or ()
+        return names if len(names) == num_classes else default_names(num_classes)
+    return described.classes or (default_names(len(meanings)) if meanings else None)

@@ -1,0 +1,64 @@
+"""From the values or colors stored in masks to class ids, by one table."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_seg.data.samples import MAX_CLASSES, Dataset
+from keras_seg.palette import IGNORE
+
+NO_CLASS = MAX_CLASSES  # The id of every mask value that is neither a class nor ignored.
+NUM_VALUES = 1 << 16
+NUM_COLORS = 1 << 24
+
+
+def label_table(dataset: Dataset) -> np.ndarray:
+    """Returns the class id of every mask value, uint8 [65536], or of every color code, uint8 [2 ** 24].
+
+    Of values, 255 and the data set's `ignore_label` and `ignore_labels` are IGNORE; a value listed in
+    `mask_values` is that class, even 255. Of colors, only those that are listed mean anything. What is
+    neither a class nor ignored is NO_CLASS.
+    """
+    ignored = [label for label in (dataset.ignore_label, *dataset.ignore_labels) if label is not None]
+    if dataset.mask_colors is not None:
+        table = np.full(NUM_COLORS, NO_CLASS, np.uint8)
+        table[[color_code(label) for label in ignored]] = IGNORE
+        table[[color_code(color) for color in dataset.mask_colors]] = np.arange(dataset.num_classes)
+        return table
+    table = np.full(NUM_VALUES, NO_CLASS, np.uint8)
+    table[IGNORE] = IGNORE
+    values = range(dataset.num_classes) if dataset.mask_values is None else dataset.mask_values
+    table[list(values)] = np.arange(dataset.num_classes)
+    table[[label for label in ignored if isinstance(label, int)]] = IGNORE
+    return table
+
+
+def color_code(color) -> int:
+    """Returns 65536 R + 256 G + B; a single number is that grey."""
+    red, green, blue = (color,) * 3 if isinstance(color, int) else color
+    return 65536 * red + 256 * green + blue
+
+
+def code_color(code: int) -> tuple[int, int, int]:
+    """Returns the RGB color of a code."""
+    return code >> 16, code >> 8 & 255, code & 255
+
+
+def to_ids(mask, table):
+    """Maps mask values or color codes to class ids in the graph.
+
+    Args:
+        mask: int32 [H, W] of stored values; negative where there is none (a color among values).
+        table: `label_table` of the data set.
+
+    Returns:
+        uint8 [H, W], 255 where ignored.
+
+    Raises:
+        tf.errors.InvalidArgumentError: where a value is no class; `check_dataset` tells which.
+    """
+    # Beyond the table lies nothing but what a decoder should not have given: no class.
+    ids = tf.gather(table, tf.clip_by_value(mask, 0, tf.size(table) - 1))
+    is_right = tf.reduce_all((mask >= 0) & (mask < tf.size(table)) & tf.not_equal(ids, NO_CLASS))
+    check = tf.debugging.Assert(is_right, ["a mask holds a value that is no class; check_dataset names it"])
+    with tf.control_dependencies([check]):
+        return tf.identity(ids)

@@ -1,0 +1,165 @@
+"""Batches for training and evaluation with tf.data: decoded, augmented and batched beside the model."""
+
+import itertools
+import os
+
+import tensorflow as tf
+
+from keras_seg.data.augment import Augmentation, resize
+from keras_seg.data.augment import augment as augment_pair
+from keras_seg.data.decode import decode_image, decode_mask, decode_mask_colors
+from keras_seg.data.labels import label_table, to_ids
+from keras_seg.data.memory import available_memory
+from keras_seg.data.reading import image_size as read_size
+from keras_seg.data.reading import parallel_map
+from keras_seg.data.samples import ArraySample, Dataset
+from keras_seg.data.tiff import decode_tiff_image, decode_tiff_mask, decode_tiff_mask_colors, with_tiff
+from keras_seg.errors import InputError
+
+AUTOTUNE = tf.data.AUTOTUNE
+_BYTES_PER_PIXEL = 4  # Of a decoded pair: three colors and a class id.
+_CACHED_PART = 1 / 4  # Of the memory that is free; the rest is for the model.
+_FOREVER = 1 << 32  # Epochs
+
+
+def train_batches(dataset, image_size, batch_size, seed=0, *, augment=True, cache="auto", start_epoch=0):
+    """Makes the endless stream of training batches, epoch after epoch, each in its own order.
+
+    The stream depends on the data and the arguments alone, and started at epoch k it goes on exactly as it
+    would have. An epoch is `steps_per_epoch(dataset, batch_size)` batches: its last batch is
+    short where the samples do not divide, and no batch holds samples of two epochs.
+
+    Args:
+        dataset: Dataset with a train split.
+        image_size: (height, width) of the batches in pixels.
+        batch_size: samples per batch.
+        seed: of the order and of the augmentation.
+        augment: an Augmentation, or True for its defaults: flip, scale by 0.5 to 2, crop and color at
+            random. False: resize to `image_size`.
+        cache: keep decoded samples in memory: True, False, or "auto": if a quarter of what is free suffices.
+        start_epoch: the first epoch of the stream, from 0.
+
+    Returns:
+        tf.data.Dataset of (uint8 RGB [B, H, W, 3], int32 class ids [B, H, W], 255 ignored).
+    """
+    samples = dataset.split("train")
+    if batch_size < 1:
+        raise InputError(f"The batch size must be at least 1, received {batch_size}.")
+    if min(image_size) < 1:
+        raise InputError(
+            f"The image size must be at least 1 x 1, received {image_size[0]} x {image_size[1]}."
+        )
+    stored, load = _source(samples, dataset)
+    if _fits(samples) if cache == "auto" else cache:
+        stored, load = _map(stored, load).cache(), None
+
+    epochs = tf.data.Dataset.range(start_epoch, _FOREVER)
+    stream = epochs.flat_map(lambda epoch: _shuffle(stored, len(samples), seed, epoch))
+    if load:
+        stream = _map(stream, load)
+
+    options = Augmentation() if augment is True else augment
+
+    def prepare(step, pair):
+        if options:
+            return augment_pair(*pair, image_size, tf.stack([tf.constant(seed, tf.int64), step]), options)
+        return resize(*pair, image_size)
+
+    stream = _map(stream.enumerate(start_epoch * len(samples)), prepare)
+    return _batch(stream, _batch_sizes(len(samples), batch_size))
+
+
+def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18):
+    """Makes one pass over a split: whole images at their own size, in the split's order.
+
+    Args:
+        dataset: Dataset.
+        split: name of the split.
+        limit: the number of samples to stop after; None: all.
+        max_pixels: neighbors of one size share a batch up to this many pixels; 0: one image a batch.
+
+    Returns:
+        tf.data.Dataset of (uint8 RGB [B, H, W, 3], int32 class ids [B, H, W], 255 ignored), of known length.
+    """
+    samples = dataset.split(split)[:limit]
+    sizes = []
+    for (height, width), run in itertools.groupby(parallel_map(read_size, samples)):
+        most = max(1, max_pixels // (height * width))
+        sizes += _batch_sizes(len(list(run)), most)
+    stored, load = _source(samples, dataset)
+    return _batch(_map(stored, load), sizes).apply(tf.data.experimental.assert_cardinality(len(sizes)))
+
+
+def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
+    """Returns the number of batches that `train_batches` makes of one epoch."""
+    return -(-len(dataset.split("train")) // batch_size)
+
+
+def _source(samples, dataset):
+    """Returns a tf.data.Dataset of what stands for the samples, and the function that makes pairs of it."""
+    with tf.device("CPU"):
+        # A tensor, which the graph refers to: a table of colors has 16 MiB.
+        table = tf.constant(label_table(dataset))
+    if isinstance(samples[0], ArraySample):
+        signature = (tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([None, None], tf.int32))
+        pairs = tf.data.Dataset.from_generator(
+            lambda: ((sample.image, sample.mask) for sample in samples), output_signature=signature
+        )
+        return pairs, lambda image, mask: (image, to_ids(mask, table))
+    # As bytes, since a file's name need not be valid text.
+    images = [os.fsencode(sample.image) for sample in samples]
+    masks = [os.fsencode(sample.mask) for sample in samples]
+
+    read_image = with_tiff(decode_image, decode_tiff_image, tf.uint8, rank=3)
+    if dataset.mask_colors is None:
+        read_mask = with_tiff(decode_mask, decode_tiff_mask, tf.int32, rank=2)
+    else:
+        read_mask = with_tiff(decode_mask_colors, decode_tiff_mask_colors, tf.int32, rank=2)
+
+    def load(image, mask):
+        image, mask = read_image(tf.io.read_file(image)), read_mask(tf.io.read_file(mask))
+        same = tf.debugging.assert_equal(
+            tf.shape(image)[:2], tf.shape(mask), "a mask and its image differ in size"
+        )
+        with tf.control_dependencies([same]):
+            return image, to_ids(mask, table)
+
+    return tf.data.Dataset.from_tensor_slices((images, masks)), load
+
+
+def _fits(samples):
+    if isinstance(samples[0], ArraySample):
+        return True
+    pixels = sum(height * width for height, width in parallel_map(read_size, samples))
+    return pixels * _BYTES_PER_PIXEL < available_memory() * _CACHED_PART
+
+
+def _batch_sizes(count, most):
+    full, rest = divmod(count, most)
+    return [most] * full + [rest] * bool(rest)
+
+
+def _shuffle(stream, count, seed, epoch):
+    # The raw operation, since Dataset.shuffle mixes tf.random.set_seed in, and fails where that is 0.
+    shuffled = tf.raw_ops.ShuffleDataset(
+        input_dataset=tf.data.experimental.to_variant(stream),
+        buffer_size=count,
+        seed=seed,
+        seed2=epoch + 1,  # Two zeros would mean any seed.
+        output_types=[spec.dtype for spec in stream.element_spec],
+        output_shapes=[spec.shape for spec in stream.element_spec],
+        reshuffle_each_iteration=False,
+    )
+    return tf.data.experimental.from_variant(shuffled, stream.element_spec)
+
+
+def _map(stream, function):
+    # These functions are graph operations already; converting them costs seconds.
+    function = tf.autograph.experimental.do_not_convert(function)
+    return stream.map(function, num_parallel_calls=AUTOTUNE, deterministic=True)
+
+
+def _batch(stream, sizes):
+    """Batches a stream in groups of the given sizes, over and over, without a pause between epochs."""
+    batches = stream.batch(1).rebatch(sizes)
+    return batches.map(lambda images, masks: (images, tf.cast(masks, tf.int32))).prefetch(AUTOTUNE)

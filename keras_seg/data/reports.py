@@ -1,0 +1,124 @@
+"""The doctor's report as text, JSON and a contact sheet."""
+
+import json
+from collections import Counter
+
+import numpy as np
+
+from keras_seg import palette
+from keras_seg.data.reading import read_sample
+from keras_seg.errors import InputError
+
+_MOST_LINES = 10  # Problems of one kind that the text lists
+_MOST_SIZES = 5
+
+
+def format_report(report) -> str:
+    """Returns the report as lines for a reader."""
+    pairs = ", ".join(f"{name} {count}" for name, count in report.pairs.items())
+    lines = [f"{report.root}", f"pairs    {pairs}", f"images   {_sizes(report.sizes)}"]
+    kinds = (f"{image} with {mask} masks ({n})" for (image, mask), n in report.formats.most_common())
+    lines.append(f"formats  {', '.join(kinds)}")
+    if report.dataset is not None:
+        lines += ["", *_class_table(report)]
+    for title, problems in (("errors", report.errors), ("warnings", report.warnings)):
+        lines += ["", f"{title}: {len(problems) or 'none'}", *_problem_lines(problems)]
+    if report.weights:
+        lines += ["", "class weights (median frequency):", f"  {json.dumps(report.weights)}"]
+    lines += ["", "dataset.json for this folder:", format_description(report.suggestion)]
+    return "\n".join(lines)
+
+
+def as_json(report) -> dict:
+    """Returns the whole report as what JSON can hold."""
+    classes = report.dataset.classes if report.dataset else ()
+    return {
+        "root": str(report.root),
+        "status": report.status,
+        "pairs": report.pairs,
+        "sizes": [{"width": w, "height": h, "images": n} for (w, h), n in report.sizes.most_common()],
+        "formats": [{"image": i, "mask": m, "pairs": n} for (i, m), n in report.formats.most_common()],
+        "classes": [
+            {
+                "name": name,
+                "pixels": {split: int(report.pixels[split][index]) for split in report.pixels},
+                "images": {split: int(report.images[split][index]) for split in report.images},
+                "weight": report.weights[index] if report.weights else None,
+            }
+            for index, name in enumerate(classes)
+        ],
+        "ignored": report.ignored,
+        "errors": [{"kind": problem.kind, "text": problem.text} for problem in report.errors],
+        "warnings": [{"kind": problem.kind, "text": problem.text} for problem in report.warnings],
+        "dataset_json": report.suggestion,
+    }
+
+
+def format_description(description) -> str:
+    """Returns the text of a dataset.json, a key a line."""
+    entries = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in description.items())
+    return "{\n" + ",\n".join(entries) + "\n}"
+
+
+def draw_sheet(report, count=6):
+    """Draws pairs from all over the data set: image, mask and both.
+
+    Returns:
+        RGB uint8 [H, W, 3].
+
+    Raises:
+        InputError: no pair can be drawn.
+    """
+    rows, dataset = [], report.dataset
+    samples = [sample for split in dataset.splits.values() for sample in split] if dataset else []
+    order = np.random.default_rng(0).permutation(len(samples))
+    for sample in (samples[index] for index in order):
+        try:
+            image, mask = read_sample(sample, dataset)
+        except (InputError, IndexError):  # An index is missing where a mask holds colors; told in the report.
+            continue
+        if mask.shape == image.shape[:2]:
+            rows.append((image, mask, palette.overlay(image, mask, dataset.colors)))
+        if len(rows) == count:
+            break
+    if not rows:
+        raise InputError(f"{report.root}: no pair can be drawn; mend the errors first.")
+    return palette.panel(rows, ("image", "mask", "both"), dataset.classes, dataset.colors)
+
+
+def _sizes(sizes):
+    if not sizes:
+        return "none can be read"
+    shown = [f"{width} x {height} ({n})" for (width, height), n in sizes.most_common(_MOST_SIZES)]
+    rest = len(sizes) - len(shown)
+    return ", ".join(shown) + (f", and {rest} other sizes" if rest else "")
+
+
+def _class_table(report):
+    splits, names = list(report.pixels), report.dataset.classes
+    width = max(len("ignored"), *(len(name) for name in names))
+    labeled = {split: max(1, int(pixels.sum())) for split, pixels in report.pixels.items()}
+    head = "".join(f"{split:>9}  {'images':>7}" for split in splits)
+    lines = [f" id  {'class':{width}}{head}   weight"]
+    for index, name in enumerate(names):
+        cells = "".join(
+            f"{report.pixels[split][index] / labeled[split]:9.2%}  {report.images[split][index]:7d}"
+            for split in splits
+        )
+        weight = report.weights[index] if report.weights else None
+        lines.append(f"{index:3d}  {name:{width}}{cells}{weight if weight is not None else '-':>9}")
+    cells = "".join(
+        f"{report.ignored[split] / max(1, labeled[split] + report.ignored[split]):9.2%}{'':9}"
+        for split in splits
+    )
+    return [*lines, f"     {'ignored':{width}}{cells}".rstrip()]
+
+
+def _problem_lines(problems):
+    lines, seen = [], Counter()
+    for problem in problems:
+        seen[problem.kind] += 1
+        if seen[problem.kind] <= _MOST_LINES:
+            lines.append(f"  [{problem.kind}] {problem.text}")
+    more = (f"  [{kind}] and {n - _MOST_LINES} more (--json lists all)" for kind, n in seen.items())
+    return lines + [line for line, n in zip(more, seen.values(), strict=True) if n > _MOST_LINES]

@@ -1,0 +1,69 @@
+"""What a data set is: named splits of image and mask pairs, and what the mask values mean."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from keras_seg.errors import InputError
+
+MAX_CLASSES = 254  # ids 0..253 in a uint8 mask; 254 marks a value that is no class, 255 is ignored
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture on disk and its mask."""
+
+    image: Path
+    mask: Path
+
+    @property
+    def name(self) -> str:
+        return self.image.stem
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySample:
+    """A picture in memory: `image` uint8 RGB [H, W, 3], `mask` uint8 mask values [H, W]."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    name: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Named splits of samples and the meaning of their masks.
+
+    Attributes:
+        name: the folder's name, or "shapes".
+        classes: class names in id order.
+        colors: one RGB color (0..255) per class, for pictures.
+        ignore_label: a mask value that is ignored besides 255, or None.
+        splits: split name ("train", "val", "test") to samples.
+        mask_values: the mask value of every class in id order; None: the value is the id.
+        root: the folder the data came from; None: drawn or handed over in memory.
+        ignore_labels: more mask values, or RGB colors, that are ignored.
+        mask_colors: the RGB color of every class in the masks, in id order; None: masks hold values.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    ignore_label: int | None
+    splits: dict[str, list[Sample | ArraySample]] = field(repr=False)
+    mask_values: tuple[int, ...] | None = None
+    root: Path | None = None
+    ignore_labels: tuple[int | tuple[int, int, int], ...] = ()
+    mask_colors: tuple[tuple[int, int, int], ...] | None = None
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    def split(self, name: str) -> list[Sample | ArraySample]:
+        """Returns the samples of one split; raises InputError where there is none of that name."""
+        if not self.splits.get(name):
+            found = ", ".join(f"{key} ({len(value)})" for key, value in self.splits.items())
+            raise InputError(f"{self.root or self.name}: no {name!r} split: there is {found or 'none'}.")
+        return self.splits[name]

@@ -1,0 +1,38 @@
+"""What every test has: a quiet TensorFlow, and one small training to look at."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+@pytest.fixture(scope="session")
+def shapes_folder(tmp_path_factory):
+    """A data folder of 10 training and 3 validation images, 32 x 40 pixels."""
+    from keras_seg.data import write_shapes
+
+    folder = tmp_path_factory.mktemp("data") / "shapes"
+    return write_shapes(folder, counts={"train": 10, "val": 3}, size=(32, 40))
+
+
+@pytest.fixture(scope="session")
+def run(shapes_folder, tmp_path_factory):
+    """A U-Net trained on it for three epochs by the command line; tests only read it."""
+    from keras_seg import Run
+    from keras_seg.cli import main
+
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    flags = {
+        "--model": ["unet"],
+        "--data": [shapes_folder],
+        "--image-size": [32, 32],
+        "--epochs": [3],
+        "--batch-size": [4],
+        "--weights": ["none"],
+        "--output": [folder],
+    }
+    words = [word for flag, values in flags.items() for word in (flag, *map(str, values))]
+    assert main(words, program="train.py") == 0
+    return Run.open(folder)

@@ -1,0 +1,70 @@
+"""Writes small pictures for the data tests, PNG by hand so that every color type and depth can be had."""
+
+import json
+import struct
+import zlib
+
+import cv2
+import numpy as np
+
+GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+_CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
+
+
+def png(samples, color_type=GREY, depth=8, palette=None, extra=()):
+    """Encodes samples [H, W] or [H, W, C] as a PNG of a color type and depth (W3C PNG, section 11)."""
+    samples = np.asarray(samples)
+    height, width = samples.shape[:2]
+    rows = samples.reshape(height, width * _CHANNELS[color_type])
+    if depth == 16:
+        packed = rows.astype(">u2").view(np.uint8).reshape(height, -1)
+    else:
+        bits = np.unpackbits(rows.astype(np.uint8)[..., None], axis=-1)[..., 8 - depth :]
+        packed = np.packbits(bits.reshape(height, -1), axis=-1)
+    filtered = np.concatenate([np.zeros((height, 1), np.uint8), packed], axis=1)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)), *extra]
+    if palette is not None:
+        chunks.append((b"PLTE", np.asarray(palette, np.uint8).tobytes()))
+    chunks += [(b"IDAT", zlib.compress(filtered.tobytes())), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+def encode(image, suffix=".png"):
+    """Encodes an RGB picture [H, W, 3] or a grey one [H, W] with OpenCV."""
+    image = np.asarray(image, np.uint8)
+    return cv2.imencode(suffix, image[..., ::-1] if image.ndim == 3 else image)[1].tobytes()
+
+
+def with_exif_orientation(jpeg, value, order=">", before=b""):
+    """Puts an EXIF segment with an orientation tag into a JPEG, behind other segments `before`."""
+    mark = b"MM\0*" if order == ">" else b"II*\0"
+    other = struct.pack(order + "HHII", 0x010E, 4, 1, 7)  # A tag that comes first, as in real cameras' files
+    entry = struct.pack(order + "HHIHH", 0x0112, 3, 1, value, 0)
+    tiff = mark + struct.pack(order + "IH", 8, 2) + other + entry + bytes(4)
+    return jpeg[:2] + before + app_segment(0xE1, b"Exif\0\0" + tiff) + jpeg[2:]
+
+
+def app_segment(marker, content):
+    return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def picture(height=12, width=16, seed=0):
+    """Returns an RGB picture without symmetry, smooth enough for JPEG."""
+    small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def write_folder(root, count=4, size=(12, 16), masks=None, description=None, images="images", labels="masks"):
+    """Writes `count` pairs of an image and a mask of ids 0..2 (or `masks`: one array for all)."""
+    for folder in (images, labels):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        mask = np.random.default_rng(index).integers(0, 3, size) if masks is None else masks
+        (root / images / f"{index}.jpg").write_bytes(encode(picture(*size, seed=index), ".jpg"))
+        (root / labels / f"{index}.png").write_bytes(png(mask))
+    if description is not None:
+        (root / "dataset.json").write_text(json.dumps(description))
+    return root
