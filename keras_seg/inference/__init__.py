@@ -1,0 +1,17 @@
+"""From pictures to masks: reading, predicting, writing."""
+
+from keras_seg.inference.files import Summary, expand_inputs, predict_files
+from keras_seg.inference.images import read_image, write_image, write_mask
+from keras_seg.inference.predictor import Prediction, Predictor, classify
+
+__all__ = [
+    "Prediction",
+    "Predictor",
+    "Summary",
+    "classify",
+    "expand_inputs",
+    "predict_files",
+    "read_image",
+    "write_image",
+    "write_mask",
+]

@@ -1,0 +1,70 @@
+"""Reads photographs as they should be seen, and writes masks and pictures whole or not at all."""
+
+from pathlib import Path
+
+import cv2
+
+from keras_seg import data
+from keras_seg.errors import InputError
+from keras_seg.files import replacing
+
+_TIFF = (b"II*\0", b"MM\0*")
+_JPEG_QUALITY = 92
+
+
+def read_image(path):
+    """Reads a picture, turned as its EXIF orientation says.
+
+    The pixels come from the decoder that training and the exported model use, so that all three see the
+    same picture. TIFF, which that one does not know, is read with OpenCV.
+
+    Args:
+        path: a JPEG, PNG, BMP, GIF (first frame), WebP or TIFF file, told by its content. Grey becomes
+            three equal channels, 16 bits are scaled to 8, alpha is dropped.
+
+    Returns:
+        RGB uint8 [H, W, 3].
+
+    Raises:
+        InputError: the file cannot be read, or is no whole picture.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            is_tiff = file.read(4) in _TIFF
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the name") from None
+    if not is_tiff:
+        return data.read_image(path)
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise InputError(f"{path}: a truncated or damaged TIFF; replace it or leave it out")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def write_mask(path, mask):
+    """Writes class ids as a grey PNG, 8 bits (uint8) or 16 (uint16) per pixel.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    _write(path, mask)
+
+
+def write_image(path, image):
+    """Writes an RGB or grey uint8 picture as PNG or JPEG, as the suffix of `path` says.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    _write(path, picture)
+
+
+def _write(path, picture):
+    path = Path(path)
+    options = [] if path.suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    with replacing(path) as temporary:
+        # Encoded in memory, since imwrite answers a full disk and a bad name with a bare False.
+        _, contents = cv2.imencode(path.suffix, picture, options)
+        temporary.write_bytes(contents)

@@ -1,0 +1,149 @@
+"""A trained model as a function from one picture to its mask."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_seg.errors import InputError
+from keras_seg.palette import IGNORE, default_colors
+from keras_seg.runs import Run
+
+
+class Prediction(NamedTuple):
+    """What a model says about a picture.
+
+    Attributes:
+        mask: class ids [H, W], uint8 for up to 255 classes, else uint16.
+        confidence: the softmax probability of that class, float32 [H, W] in 0..1.
+    """
+
+    mask: np.ndarray
+    confidence: np.ndarray
+
+
+def classify(logits):
+    """Turns logits into class ids and their probabilities.
+
+    Args:
+        logits: float [..., C], a tensor of any Keras backend.
+
+    Returns:
+        `(mask, confidence)`, both [...]: uint8 (uint16 beyond 255 classes, as 255 means ignored) and float32.
+    """
+    dtype = "uint8" if logits.shape[-1] <= IGNORE else "uint16"
+    mask = ops.cast(ops.argmax(logits, axis=-1), dtype)
+    # The largest softmax value, without a softmax of all C channels.
+    logits = ops.cast(logits, "float32")
+    return mask, ops.exp(ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1))
+
+
+class Predictor:
+    """Predicts masks at the picture's own size, with a run's best model or any model of this library.
+
+    Args:
+        source: a run folder, a `Run`, or a `keras.Model` from RGB [B, H, W, 3] in 0..255 to logits
+            [B, H, W, C] (or a dict that holds them as `"out"`).
+        classes: class names in id order; the run's by default, else `class 0`, `class 1`, ...
+        colors: RGB per class, [C, 3]; the run's by default, else the Pascal VOC colors.
+
+    Attributes:
+        model: the `keras.Model`.
+        num_classes: number of classes.
+        classes: tuple of class names.
+        colors: uint8 [C, 3].
+
+    Raises:
+        InputError: the folder is no run, or its model does not fit its classes.
+    """
+
+    def __init__(self, source, classes=None, colors=None):
+        run = Run.open(source) if isinstance(source, (str, Path)) else source
+        if isinstance(run, keras.Model):
+            self.model = run
+        else:
+            self.model = run.load_model()
+            classes, colors = classes or run.classes, run.colors if colors is None else colors
+        output = self.model.output
+        self.num_classes = (output["out"] if isinstance(output, dict) else output).shape[-1]
+        self.classes = tuple(classes or (f"class {i}" for i in range(self.num_classes)))
+        self.colors = np.asarray(default_colors(self.num_classes) if colors is None else colors, np.uint8)
+        if not len(self.classes) == len(self.colors) == self.num_classes:
+            raise InputError(
+                f"{self.model.name}: {self.num_classes} channels of logits, but {len(self.classes)} "
+                f"class names and {len(self.colors)} colors; name every class once"
+            )
+        self._classify = _compiled(self.model)
+
+    def predict(self, image):
+        """Predicts one picture.
+
+        Args:
+            image: RGB [H, W, 3] in 0..255, uint8 or float.
+
+        Returns:
+            Prediction.
+
+        Raises:
+            ValueError: the array has another shape.
+            InputError: the picture does not fit into memory.
+        """
+        mask, confidence = self.predict_batch(np.asarray(image)[None])
+        return Prediction(mask[0], confidence[0])
+
+    def predict_batch(self, images):
+        """Predicts pictures of one size at once.
+
+        Args:
+            images: RGB [B, H, W, 3] in 0..255, uint8 or float.
+
+        Returns:
+            Prediction with arrays [B, H, W].
+
+        Raises:
+            ValueError: the array has another shape.
+            InputError: the batch does not fit into memory.
+        """
+        images = np.asarray(images, np.float32)
+        shape = images.shape
+        if images.ndim != 4 or shape[-1] != 3 or 0 in shape:
+            raise ValueError(
+                f"image must be [H, W, 3] with H and W of 1 or more, received {list(shape[1:])}."
+            )
+        for have, want in zip(shape[1:3], self.model.inputs[0].shape[1:3], strict=True):
+            if want not in (None, have):
+                raise ValueError(f"{self.model.name} takes one size of image only, received {shape[1:3]}.")
+        try:
+            mask, confidence = self._classify(images)
+        except Exception as error:
+            if _is_out_of_memory(error):
+                raise InputError(
+                    f"{shape[2]} x {shape[1]} pixels do not fit into memory; make the image smaller"
+                ) from None
+            raise
+        return Prediction(ops.convert_to_numpy(mask), ops.convert_to_numpy(confidence))
+
+
+def _compiled(model):
+    """Returns a function from images to `(mask, confidence)` that is compiled once for all sizes."""
+
+    def network(images):
+        logits = model(images, training=False)
+        return classify(logits["out"] if isinstance(logits, dict) else logits)
+
+    if keras.backend.backend() != "tensorflow":
+        return network
+    # Keras's own predict function would be traced anew for the first few sizes, each trace with roundings
+    # of its own. This one is the graph of the exported model. Imported here for the other backends' sake.
+    import tensorflow as tf
+
+    signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
+    return tf.function(network, input_signature=[signature])
+
+
+def _is_out_of_memory(error):
+    """Each backend has its own exception for it."""
+    names = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
+    return type(error).__name__ in names or "RESOURCE_EXHAUSTED" in str(error)

@@ -1,0 +1,5 @@
+"""Trained models for TensorFlow Serving."""
+
+from keras_seg.serving.export import export_saved_model, next_version
+
+__all__ = ["export_saved_model", "next_version"]

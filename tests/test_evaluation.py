@@ -1,0 +1,212 @@
+"""The figures of an evaluation are those of FCN's score.py over one confusion matrix."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_seg.data import load_dataset, write_shapes
+from keras_seg.errors import InputError
+from keras_seg.evaluation import evaluate, evaluate_run, format_table, write_metrics
+from keras_seg.runs import Run
+
+CLASSES = ("ground", "road", "car", "ghost")
+
+
+def replay(masks):
+    """A predictor that answers with the given masks, one batch after another."""
+    answers = iter(masks)
+    predict_batch = lambda images: SimpleNamespace(mask=next(answers))  # noqa: E731
+    return SimpleNamespace(predict_batch=predict_batch, num_classes=len(CLASSES))
+
+
+def measure(truths, predictions):
+    truths = [np.array(truth, np.int32) for truth in truths]
+    batches = [(np.zeros((*truth.shape, 3), np.uint8), truth) for truth in truths]
+    return evaluate(replay([np.array(p, np.uint8) for p in predictions]), batches, CLASSES)
+
+
+def by_hand(truth, predicted):
+    """The same figures from sets of pixels, class by class."""
+    pixels = [(t, p) for t, p in zip(truth, predicted, strict=True) if t != 255]
+    ious, accuracies, weighted = {}, {}, 0
+    for c in range(len(CLASSES)):
+        both = sum(t == c and p == c for t, p in pixels)
+        either = sum(t == c or p == c for t, p in pixels)
+        in_truth = sum(t == c for t, _ in pixels)
+        ious[c] = both / either if either else None
+        accuracies[c] = both / in_truth if in_truth else None
+        weighted += in_truth * both / either / len(pixels) if either else 0
+    return ious, accuracies, weighted
+
+
+def mean(values):
+    values = [value for value in values if value is not None]
+    return sum(values) / len(values)
+
+
+def test_figures_equal_a_count_by_hand_over_batches_of_different_sizes():
+    random = np.random.default_rng(0)
+    shapes = ((2, 5, 7), (1, 9, 3), (3, 1, 1))
+    truths = [random.choice([0, 1, 2, 255], shape) for shape in shapes]
+    predictions = [random.integers(0, 3, shape) for shape in shapes]
+    metrics = measure(truths, predictions)
+
+    truth = np.concatenate([t.ravel() for t in truths])
+    ious, accuracies, weighted = by_hand(truth, np.concatenate([p.ravel() for p in predictions]))
+    for index, row in enumerate(metrics["classes"]):
+        assert row["name"] == CLASSES[index]
+        assert row["iou"] == pytest.approx(ious[index])
+        assert row["accuracy"] == pytest.approx(accuracies[index])
+        assert row["pixels"] == (truth == index).sum()
+    assert metrics["mean_iou"] == pytest.approx(mean(ious.values()))
+    assert metrics["mean_accuracy"] == pytest.approx(mean(accuracies.values()))
+    assert metrics["frequency_weighted_iou"] == pytest.approx(weighted)
+    assert metrics["num_images"] == 6
+    assert metrics["num_pixels"] == (truth != 255).sum()
+
+
+def test_a_known_matrix_gives_known_figures():
+    # n = [[3, 1], [0, 4]]: IoU 3/4 and 4/5, accuracy 3/4 and 1.
+    metrics = measure([[[[0, 0, 0, 0, 1, 1, 1, 1, 255]]]], [[[[0, 0, 0, 1, 1, 1, 1, 1, 0]]]])
+    assert metrics["pixel_accuracy"] == pytest.approx(7 / 8)
+    assert metrics["mean_accuracy"] == pytest.approx(7 / 8)
+    assert metrics["mean_iou"] == pytest.approx((3 / 4 + 4 / 5) / 2)
+    assert metrics["frequency_weighted_iou"] == pytest.approx((3 / 4 + 4 / 5) / 2)
+
+
+def test_a_class_that_never_occurs_is_null_and_left_out_of_the_means():
+    metrics = measure([[[[0, 1]]]], [[[[0, 1]]]])
+    assert metrics["mean_iou"] == metrics["mean_accuracy"] == 1
+    assert metrics["classes"][3] == {"name": "ghost", "iou": None, "accuracy": None, "pixels": 0}
+
+
+def test_a_class_that_is_only_predicted_counts_in_the_mean_iou():
+    metrics = measure([[[[0, 0]]]], [[[[0, 3]]]])
+    assert metrics["classes"][3] == {"name": "ghost", "iou": 0.0, "accuracy": None, "pixels": 0}
+    assert metrics["mean_iou"] == pytest.approx((1 / 2 + 0) / 2)
+    assert metrics["mean_accuracy"] == pytest.approx(1 / 2)
+
+
+@pytest.mark.parametrize("truths", [[], [[[[255, 255]]]]])
+def test_nothing_labeled_gives_null(truths):
+    metrics = measure(truths, truths)
+    assert metrics["pixel_accuracy"] is metrics["mean_iou"] is metrics["frequency_weighted_iou"] is None
+    assert metrics["num_pixels"] == 0
+    json.dumps(metrics, allow_nan=False)
+
+
+@pytest.mark.parametrize("value", [4, 254, 256, -1])
+def test_a_mask_value_that_is_no_class_is_refused(value):
+    with pytest.raises(InputError, match=f"value {value}, which is no class of 0 to 3"):
+        measure([[[[0, value]]]], [[[[0, 0]]]])
+
+
+def test_a_model_and_tensors_are_taken_as_they_are():
+    image = keras.Input((None, None, 3))
+    model = keras.Model(
+        image, layers.Conv2D(2, 1, kernel_initializer="zeros", bias_initializer="ones")(image)
+    )
+    batches = [(keras.ops.zeros((2, 4, 5, 3)), keras.ops.zeros((2, 4, 5), "int32"))]
+    metrics = evaluate(model, batches, ("a", "b"))
+    assert metrics["classes"][0]["iou"] == 1 and metrics["num_images"] == 2
+
+
+def test_class_names_must_be_as_many_as_the_classes():
+    with pytest.raises(InputError, match="predicts 4 classes"):
+        predictor = replay([])
+        predictor.model = SimpleNamespace(name="fcn8")
+        evaluate(predictor, [], ("a", "b"))
+
+
+METRICS = measure([[[[0, 0, 0, 0, 1, 1, 1, 1]]]], [[[[0, 0, 0, 1, 1, 1, 1, 1]]]])
+
+
+def test_the_table_has_a_line_per_class_and_all_figures():
+    lines = format_table(METRICS).splitlines()
+    assert lines[1].split() == ["ground", "0.750", "0.750", "4"]
+    assert lines[4].split() == ["ghost", "-", "-", "0"]
+    assert [line.split()[-1] for line in lines[6:10]] == ["0.775", "0.875", "0.875", "0.775"]
+    assert lines[-1] == "1 images, 8 labeled pixels"
+    assert len({line.rindex(" ", 0, 32) for line in lines[1:5]}) == 1
+
+
+def test_metrics_are_written_whole_as_json(tmp_path):
+    write_metrics(tmp_path / "metrics.json", METRICS)
+    assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")) == METRICS
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_metrics_that_cannot_be_written_are_an_input_error(tmp_path):
+    with pytest.raises(InputError, match="cannot be written"):
+        write_metrics(tmp_path / "missing" / "metrics.json", METRICS)
+
+
+SHAPES = ("ground", "circle", "square", "triangle", "star")
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    return write_shapes(
+        tmp_path_factory.mktemp("data") / "shapes", counts={"train": 2, "val": 3}, size=(24, 32)
+    )
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Makes a run folder whose model calls every pixel the first class."""
+
+    def make(classes=SHAPES, **config):
+        image = keras.Input((None, None, 3))
+        head = layers.Conv2D(len(classes), 1, kernel_initializer="zeros")
+        keras.Model(image, head(image)).save(tmp_path / "best.keras")
+        required = {"model": "fcn8", "num_classes": len(classes), "classes": classes, "image_size": [24, 32]}
+        config = {**required, "colors": [[0, 0, 0]] * len(classes), **config}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        return Run.open(tmp_path)
+
+    return make
+
+
+def test_a_run_is_measured_on_a_split_of_a_folder(make_run, shapes):
+    metrics = evaluate_run(make_run(), shapes, "val")
+    masks = [sample.mask for sample in load_dataset(shapes).split("val")]
+    truth = np.stack([cv2.imread(str(mask), cv2.IMREAD_UNCHANGED) for mask in masks])
+    counts = np.bincount(truth.ravel(), minlength=256)
+    assert metrics["num_images"] == 3
+    assert [row["pixels"] for row in metrics["classes"]] == counts[:5].tolist()
+    assert metrics["pixel_accuracy"] == pytest.approx(counts[0] / counts[:5].sum())
+
+
+def test_a_run_is_measured_on_its_own_data_by_default(make_run, shapes):
+    metrics = evaluate_run(make_run(data=str(shapes), ignore_label=0))
+    assert metrics["num_images"] == 3
+    assert metrics["classes"][0]["pixels"] == 0  # Ignored in training, so ignored here.
+
+
+def test_other_classes_are_refused(make_run, shapes):
+    for classes in (("ground", "circle"), (*SHAPES[:3], "star", "triangle")):
+        with pytest.raises(InputError, match="evaluate on the same classes in the same order"):
+            evaluate_run(make_run(classes), shapes)
+
+
+def test_masks_without_names_need_not_hold_every_class(make_run, shapes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nameless")
+    shutil.copytree(shapes / "images", folder / "images")
+    for path in (shapes / "masks").rglob("*.png"):
+        copy = folder / path.relative_to(shapes)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(copy), np.minimum(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), 2))
+    metrics = evaluate_run(make_run(), folder)
+    assert [row["name"] for row in metrics["classes"]] == list(SHAPES)
+    assert metrics["classes"][4]["pixels"] == 0 and metrics["classes"][2]["pixels"] > 0
+
+
+def test_an_unknown_split_is_named(make_run, shapes):
+    with pytest.raises(InputError, match="holiday"):
+        evaluate_run(make_run(), shapes, "holiday")

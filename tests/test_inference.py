@@ -1,0 +1,147 @@
+"""A Predictor gives every picture's mask and confidence at its own size."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from keras_seg.errors import InputError
+from keras_seg.inference import Predictor
+from keras_seg.palette import default_colors
+
+WEIGHTS = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32) / 100
+
+
+class TraceCounter(layers.Layer):
+    """Counts how often the graph around it is built."""
+
+    count = 0
+
+    def call(self, x):
+        TraceCounter.count += 1
+        return x
+
+
+def linear_model(weights=WEIGHTS, size=(None, None), auxiliary=False):
+    image = keras.Input((*size, 3))
+    head = layers.Dense(weights.shape[1], use_bias=False, name="head")
+    logits = head(TraceCounter()(image))
+    model = keras.Model(image, {"out": logits, "aux": -logits} if auxiliary else logits, name="linear")
+    model.get_layer("head").set_weights([weights])
+    return model
+
+
+def softmax(logits):
+    exponents = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponents / exponents.sum(-1, keepdims=True)
+
+
+def picture(height, width):
+    return np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return Predictor(linear_model())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 9), (33, 31)])
+def test_mask_and_confidence_are_argmax_and_softmax(predictor, size):
+    image = picture(*size)
+    probabilities = softmax(image.astype(np.float64) @ WEIGHTS)
+    prediction = predictor.predict(image)
+    assert prediction.mask.dtype == np.uint8 and prediction.mask.shape == size
+    assert prediction.confidence.dtype == np.float32
+    np.testing.assert_array_equal(prediction.mask, probabilities.argmax(-1))
+    np.testing.assert_allclose(prediction.confidence, probabilities.max(-1), rtol=1e-4)
+
+
+def test_confidence_of_huge_logits_is_finite():
+    confidence = Predictor(linear_model(WEIGHTS * 1e6)).predict(picture(4, 4)).confidence
+    assert np.isfinite(confidence).all() and confidence.max() <= 1
+
+
+def test_pictures_of_many_sizes_share_a_graph():
+    predictor = Predictor(linear_model())
+    before = TraceCounter.count
+    for size in range(20, 30):
+        predictor.predict(picture(size, 2 * size))
+    assert TraceCounter.count == before + 1
+
+
+def test_floats_in_0_to_255_and_lists_are_images_too(predictor):
+    image = picture(3, 4)
+    expected = predictor.predict(image)
+    for same in (image.astype(np.float32), image.astype(np.float64), image.tolist()):
+        np.testing.assert_array_equal(predictor.predict(same).mask, expected.mask)
+
+
+def test_the_main_output_of_a_model_with_an_auxiliary_head_counts(predictor):
+    image = picture(6, 6)
+    mask = Predictor(linear_model(auxiliary=True)).predict(image).mask
+    np.testing.assert_array_equal(mask, predictor.predict(image).mask)
+
+
+def test_masks_of_more_than_255_classes_are_uint16():
+    weights = np.zeros((3, 300), np.float32)
+    weights[:, 299] = 1
+    mask = Predictor(linear_model(weights)).predict(np.full((2, 2, 3), 9)).mask
+    assert mask.dtype == np.uint16 and (mask == 299).all()
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1), (4, 4, 4), (1, 4, 4, 3), (0, 4, 3), (4, 0, 3)])
+def test_an_array_that_is_no_rgb_image_is_refused(predictor, shape):
+    with pytest.raises(ValueError, match="image must be"):
+        predictor.predict(np.zeros(shape, np.uint8))
+
+
+def test_a_model_of_one_size_says_so():
+    predictor = Predictor(linear_model(size=(8, 8)))
+    assert predictor.predict(picture(8, 8)).mask.shape == (8, 8)
+    with pytest.raises(ValueError, match="one size of image only"):
+        predictor.predict(picture(8, 9))
+
+
+@pytest.mark.parametrize(
+    "error", [tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"), MemoryError()]
+)
+def test_an_image_that_does_not_fit_into_memory_is_reported(error, monkeypatch):
+    def exhausted(images):
+        raise error
+
+    predictor = Predictor(linear_model())
+    # A real allocation that fails is retried for ten seconds, too long for a test.
+    monkeypatch.setattr(predictor, "_classify", exhausted)
+    with pytest.raises(InputError, match="5 x 4 pixels do not fit into memory"):
+        predictor.predict(np.zeros((4, 5, 3)))
+
+
+def test_a_model_alone_has_numbered_classes_and_voc_colors(predictor):
+    assert predictor.classes == ("class 0", "class 1", "class 2", "class 3")
+    np.testing.assert_array_equal(predictor.colors, default_colors(4))
+
+
+def test_class_names_must_be_as_many_as_channels():
+    with pytest.raises(InputError, match="4 channels of logits, but 2 class names"):
+        Predictor(linear_model(), classes=("a", "b"))
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="not a run folder"):
+        Predictor(tmp_path)
+    with pytest.raises(InputError, match="no such run folder"):
+        Predictor(str(tmp_path / "missing"))
+
+
+def test_a_run_brings_its_model_names_and_colors(tmp_path):
+    image = keras.Input((None, None, 3))
+    keras.Model(image, layers.Conv2D(2, 1)(image)).save(tmp_path / "best.keras")
+    (tmp_path / "config.json").write_text(
+        '{"model": "fcn8", "num_classes": 2, "classes": ["sky", "car"], "colors": [[1, 2, 3], [4, 5, 6]], '
+        '"image_size": [8, 8]}'
+    )
+    predictor = Predictor(tmp_path)
+    assert predictor.classes == ("sky", "car")
+    assert predictor.colors.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert predictor.predict(picture(5, 7)).mask.shape == (5, 7)
