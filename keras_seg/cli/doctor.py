@@ -1,0 +1,54 @@
+"""Reads a whole data set once and reports what would hurt, with the way out.
+
+Exit status: 0 clean, 1 warnings, 2 errors.
+"""
+
+import json
+from functools import partial
+
+from keras_seg.cli.quiet import import_tensorflow
+
+
+def add_arguments(parser):
+    """Adds the flags."""
+    parser.add_argument("folder", metavar="FOLDER", help="data folder or list of pairs, see docs/data.md")
+    parser.add_argument("--json", action="store_true", help="print the whole report as JSON")
+    parser.add_argument(
+        "--fix", action="store_true", help="write the suggested dataset.json; an old one becomes .bak"
+    )
+    parser.add_argument("--sheet", metavar="FILE", help="draw some pairs into this picture (.png or .jpg)")
+
+
+def run(arguments):
+    """Examines; prints the report."""
+    import_tensorflow()
+    from tqdm import tqdm
+
+    from keras_seg.data.doctor import examine
+    from keras_seg.data.reports import as_json, draw_sheet, format_report
+    from keras_seg.inference.images import write_image
+
+    report = examine(arguments.folder, partial(tqdm, unit="pair", desc="doctor"))
+    print(json.dumps(as_json(report), indent=2) if arguments.json else format_report(report))
+    written = [_fix(report)] if arguments.fix else []
+    if arguments.sheet:
+        write_image(arguments.sheet, draw_sheet(report))
+        written.append(arguments.sheet)
+    for path in written if not arguments.json else ():
+        print(f"written to {path}")
+    return report.status
+
+
+def _fix(report):
+    from keras_seg.data.description import FILE_NAME
+    from keras_seg.data.reports import format_description
+    from keras_seg.files import replacing
+
+    folder = report.root if report.root.is_dir() else report.root.parent
+    path, text = folder / FILE_NAME, format_description(report.suggestion) + "\n"
+    if path.exists():
+        with replacing(path.with_suffix(".json.bak")) as backup:
+            backup.write_bytes(path.read_bytes())
+    with replacing(path) as new:
+        new.write_text(text, encoding="utf-8")
+    return path

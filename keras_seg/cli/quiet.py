@@ -1,0 +1,29 @@
+"""TensorFlow without its start-up chatter."""
+
+import os
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet_start():
+    """Keeps what TensorFlow's C++ code writes to standard error while it is imported away from the reader.
+
+    `TF_CPP_MIN_LOG_LEVEL=0` in the environment lets it through.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+        yield
+        return
+    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(sink)
+
+
+def import_tensorflow():
+    """Imports TensorFlow quietly; a command calls it first, once its flags are known to be right."""
+    with quiet_start():
+        import tensorflow  # noqa: F401  (seconds, so not at the start)

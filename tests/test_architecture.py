@@ -1,0 +1,87 @@
+"""The plan of the house, read from the imports themselves."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "keras_seg"
+FLOORS = {
+    "errors": 0, "files": 0, "layers": 0, "losses": 0, "metrics": 0, "palette": 0, "runs": 0,
+    "data": 1, "pretrained": 1,
+    "encoders": 2,
+    "inference": 3, "models": 3,
+    "evaluation": 4, "serving": 4,
+    "training": 5,
+    "cli": 6,
+    "__init__": 7, "__main__": 7,
+}  # fmt: skip
+MODULES = sorted(PACKAGE.rglob("*.py"))
+BACKEND_NEUTRAL = ("layers", "encoders", "models", "losses", "metrics", "pretrained")
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_modules(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_from_rooms_below(path):
+    room = room_of(path)
+    for module in imported_modules(path):
+        parts = module.split(".")
+        if parts[0] == "keras_seg" and len(parts) > 1 and parts[1] != room:
+            below = FLOORS[parts[1]] < FLOORS[room] or FLOORS[parts[1]] == FLOORS[room] == 0
+            assert below, f"{room} imports {module}"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in BACKEND_NEUTRAL], ids=str)
+def test_networks_name_no_backend_but_in_the_resize_helper(path):
+    backends = {"tensorflow", "torch", "jax"} & {module.split(".")[0] for module in imported_modules(path)}
+    if path.relative_to(PACKAGE) == Path("layers/resizing.py"):
+        assert backends == {"tensorflow"}
+    elif path.relative_to(PACKAGE) == Path("pretrained/torch_files.py"):
+        assert backends == {"torch"}  # It reads `.pth` files, where torch is installed.
+    else:
+        assert not backends
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_public_apis_are_used(path):
+    private = ("keras.src", "tensorflow.python", "tensorflow.core", "tensorflow.compiler")
+    assert not [module for module in imported_modules(path) if module.startswith(private)]
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = ("tensorflow", "keras", "cv2", "numpy")
+    code = f"import sys, keras_seg; print([name for name in {heavy} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", [["train.py"], ["predict.py"], ["-m", "keras_seg"]])
+def test_help_imports_nothing_heavy(command):
+    answer = subprocess.run(
+        [sys.executable, "-X", "importtime", *command, "--help"],
+        capture_output=True, text=True, check=True, cwd=PACKAGE.parent,
+    )  # fmt: skip
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in answer.stderr.splitlines()}
+    assert "argparse" in imported
+    assert not imported & {"tensorflow", "keras", "cv2", "numpy", "matplotlib"}
+    assert answer.stdout.startswith("usage: ")
+
+
+def test_every_public_name_can_be_had():
+    import keras_seg
+
+    for name in keras_seg.__all__:
+        assert getattr(keras_seg, name) is not None

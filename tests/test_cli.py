@@ -1,0 +1,117 @@
+"""The command line as a user meets it: exit status, one clear line, results on standard output."""
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_seg.cli import main
+
+
+def run_main(capsys, *argv, program="keras-seg"):
+    status = main([str(word) for word in argv], program=program)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["train", "--data", "nowhere"], "nowhere"),
+        (["train", "--model", "fcn9"], "--model must be one of"),
+        (["train", "--batch-size", "0"], "--batch-size must be 1 or more"),
+        (["train", "--resume", "nowhere"], "nowhere: no such run folder"),
+        (["train", "--resume", "nowhere", "--seed", "1"], "--seed: --resume goes on with"),
+        (["predict", "--run", "nowhere", "--output", "masks", "a.jpg"], "nowhere: no such run folder"),
+        (["evaluate", "--run", "nowhere"], "nowhere: no such run folder"),
+        (["export", "--run", "nowhere"], "nowhere: no such run folder"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2(argv, text, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _out, err = run_main(capsys, *argv)
+    assert status == 2
+    assert err.startswith("error: ") and err.count("\n") == 1
+    assert text in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("argv", [["train", "--epochs", "many"], ["fly"], []])
+def test_wrong_use_is_status_2(argv, capsys):
+    status, _out, err = run_main(capsys, *argv)
+    assert status == 2
+    assert "usage: " in err and "Traceback" not in err
+
+
+def test_a_folder_that_is_no_run_is_named(capsys, tmp_path):
+    status, _out, err = run_main(capsys, "evaluate", "--run", tmp_path)
+    assert (status, err) == (2, f"error: {tmp_path}: not a run folder, it holds no config.json; "
+                                "name a folder that train.py wrote\n")  # fmt: skip
+
+
+def test_a_broken_config_is_named(capsys, tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    status, _out, err = run_main(capsys, "evaluate", "--run", tmp_path)
+    assert status == 2
+    assert f"{tmp_path / 'config.json'}: cannot be read" in err
+
+
+def test_predict_writes_masks_and_overlays_and_names_the_bad_image(run, shapes_folder, capsys, tmp_path):
+    (tmp_path / "note.png").write_text("no image")
+    images = sorted(shapes_folder.glob("images/val/*"))
+    status, out, err = run_main(
+        capsys, "--run", run.path, *images, tmp_path / "note.png", "--output", tmp_path / "out",
+        "--overlay", program="predict.py",
+    )  # fmt: skip
+    assert status == 2
+    assert "note.png" in err and "Traceback" not in err
+    assert f"3 of 4 images labeled in {tmp_path / 'out'}" in out
+    mask = cv2.imread(str(tmp_path / "out" / f"{images[0].stem}.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (32, 40) and mask.dtype == np.uint8 and mask.max() < 5
+
+
+def test_evaluate_prints_a_table_of_classes(run, shapes_folder, capsys, tmp_path):
+    status, out, _err = run_main(capsys, "evaluate", "--run", run.path, "--output", tmp_path / "metrics.json")
+    assert status == 0
+    assert "star" in out and (tmp_path / "metrics.json").is_file()
+
+
+def test_export_writes_a_version_and_refuses_to_write_over_it(run, capsys, tmp_path):
+    argv = ["export", "--run", run.path, "--output", tmp_path / "7"]
+    status, out, _ = run_main(capsys, *argv)
+    assert (status, out) == (0, f"written to {tmp_path / '7'}\n")
+    assert (tmp_path / "7" / "saved_model.pb").is_file()
+    status, _, err = run_main(capsys, *argv)
+    assert status == 2
+    assert str(tmp_path / "7") in err
+
+
+def test_an_unwritable_output_is_named(run, shapes_folder, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, _out, err = run_main(
+        capsys,
+        "--run",
+        run.path,
+        shapes_folder / "images" / "val",
+        "--output",
+        tmp_path / "file" / "out",
+        program="predict.py",
+    )
+    assert status == 2
+    assert f"{tmp_path / 'file' / 'out'}: cannot be written" in err
+
+
+def test_models_lists_every_network(capsys):
+    from keras_seg import MODELS
+
+    status, out, _err = run_main(capsys, "models")
+    assert status == 0
+    assert all(f"`{name}`" in out or name in out for name in MODELS)
+
+
+def test_ctrl_c_ends_with_status_130(capsys, monkeypatch):
+    module = sys.modules["keras_seg.cli.models"]
+    monkeypatch.setattr(module, "run", lambda arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+    status, _out, err = run_main(capsys, "models")
+    assert (status, err) == (130, "interrupted\n")
