@@ -9,9 +9,9 @@ PIXEL_DEVIATION = 64.0
 def scale_first_convolution(model):
     """Divides the kernel of the first convolution by the deviation of its input.
 
-    He initialization keeps the variance of unit inputs. Pixels in 0..255, as the Caffe networks take
-    them, would make every map of the network, and with it the first updates of the score layers, sixty
-    times too large: FCN-8s then needs three times the steps to learn `shapes`.
+    He initialization keeps the variance of its input. Pixels in 0..255, as the Caffe networks take them,
+    would make every map of the network sixty times as large as in the other networks, and with it the
+    first updates of the logits, for which one learning rate is to serve.
 
     Args:
         model: A network of `build_model` with fresh weights; changed in place.
