@@ -1,5 +1,7 @@
 """Lists the networks: paper, encoder, parameters, weights they can load."""
 
+from keras_seg.cli.quiet import import_tensorflow
+
 
 def add_arguments(parser):
     """Adds the flags: none."""
@@ -7,6 +9,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Prints the table."""
+    import_tensorflow()
     from keras_seg.models.summary import format_markdown, rows
 
     print(format_markdown(rows()))
