@@ -1,11 +1,11 @@
 """Pictures of a run: `curves.png` and `samples.png`."""
 
-import cv2
 import matplotlib.figure
 import numpy as np
 
 from keras_seg.data import eval_batches
 from keras_seg.files import replacing
+from keras_seg.inference import write_image
 from keras_seg.palette import panel
 
 # file's column prefix -> title of its axes
@@ -46,6 +46,4 @@ def draw_samples(predictor, dataset, path, count=6):
         for images, masks in eval_batches(dataset, "val", limit=count)
         for image, mask in zip(np.asarray(images), np.asarray(masks, "uint8"), strict=True)
     ]
-    picture = panel(rows, ("image", "truth", "prediction"), dataset.classes, dataset.colors)
-    with replacing(path) as temporary:
-        cv2.imwrite(str(temporary), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    write_image(path, panel(rows, ("image", "truth", "prediction"), dataset.classes, dataset.colors))
