@@ -5,10 +5,8 @@ from pathlib import Path
 import cv2
 
 from keras_seg import data
-from keras_seg.errors import InputError
 from keras_seg.files import replacing
 
-_TIFF = (b"II*\0", b"MM\0*")
 _JPEG_QUALITY = 92
 
 
@@ -16,7 +14,7 @@ def read_image(path):
     """Reads a picture, turned as its EXIF orientation says.
 
     The pixels come from the decoder that training and the exported model use, so that all three see the
-    same picture. TIFF, which that one does not know, is read with OpenCV.
+    same picture.
 
     Args:
         path: a JPEG, PNG, BMP, GIF (first frame), WebP or TIFF file, told by its content. Grey becomes
@@ -28,18 +26,7 @@ def read_image(path):
     Raises:
         InputError: the file cannot be read, or is no whole picture.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            is_tiff = file.read(4) in _TIFF
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the name") from None
-    if not is_tiff:
-        return data.read_image(path)
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise InputError(f"{path}: a truncated or damaged TIFF; replace it or leave it out")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return data.read_image(path)
 
 
 def write_mask(path, mask):
