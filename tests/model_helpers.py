@@ -11,11 +11,23 @@ import pytest
 from keras_seg.models import MODELS, build_model
 
 NUM_CLASSES = 21
-VGG16_STAGES = ((2, 8), (2, 16), (3, 24), (3, 32), (3, 32))
+VGG16_STAGES = ((1, 8), (1, 16), (1, 24), (1, 32), (2, 32))
+# Module -> its constants: channels and blocks of the encoders, channels of the decoders.
+CONSTANTS = {
+    "keras_seg.encoders.vgg16": {"STAGES": VGG16_STAGES},
+    "keras_seg.encoders.resnet": {"FILTERS": (8, 16, 24, 32)},
+    "keras_seg.models.segnet": {"STAGES": VGG16_STAGES},
+    "keras_seg.models.deeplab": {"FILTERS": 24},
+    "keras_seg.models.fastfcn": {"FILTERS": 24},
+    "keras_seg.models.fcn_vgg16_bn": {"FILTERS": 24},
+    "keras_seg.models.pspnet": {"FILTERS": 24},
+    "keras_seg.models.refinenet": {"FILTERS": (16, 16, 16, 24)},
+}
+RESNET_BLOCKS = (1, 1, 1, 2)
 OPTIONS = {
     "fc_filters": 32,
-    "widths": (8, 16, 24, 32, 48),
-    "decoder_widths": (32, 24, 16, 8),
+    "widths": (8, 16, 24, 32),
+    "decoder_widths": (24, 16, 8),
 }
 
 
@@ -23,21 +35,29 @@ def images(count, height, width):
     return np.random.default_rng(7).uniform(0, 255, (count, height, width, 3)).astype("float32")
 
 
-def build_narrow(name):
-    """Builds a network, by its own builder, on encoders of few channels and blocks."""
-    resnet = sys.modules["keras_seg.encoders.resnet"]
+def build_narrow(name, num_classes=NUM_CLASSES, *, vgg16_stages=VGG16_STAGES, **options):
+    """Builds a network, by its own builder, of few channels and blocks."""
     known = inspect.signature(MODELS[name]).parameters
+    options = {**{key: value for key, value in OPTIONS.items() if key in known}, **options}
+    if name == "unet_vgg16":
+        options["decoder_widths"] = (32, 24, 16, 8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resnet, "FILTERS", (8, 16, 24, 32))
-        for encoder, (_, source) in resnet.RESNETS.items():
-            patch.setitem(resnet.RESNETS, encoder, ((1, 1, 2, 2), source))
-        patch.setattr(sys.modules["keras_seg.encoders.vgg16"], "STAGES", VGG16_STAGES)
-        patch.setattr(sys.modules["keras_seg.models.segnet"], "STAGES", VGG16_STAGES)
-        options = {key: value for key, value in OPTIONS.items() if key in known}
-        return build_model(name, NUM_CLASSES, **options)
+        for module, constants in CONSTANTS.items():
+            for constant, value in constants.items():
+                value = vgg16_stages if constant == "STAGES" else value
+                patch.setattr(sys.modules[module], constant, value)
+        resnets = sys.modules["keras_seg.encoders.resnet"].RESNETS
+        for encoder, (_, source) in resnets.items():
+            patch.setitem(resnets, encoder, (RESNET_BLOCKS, source))
+        return build_model(name, num_classes, **options)
 
 
 def free():
-    """Gives the memory of all networks back."""
+    """Gives the memory of all networks back.
+
+    What is left, TensorFlow's half a million objects for the most part, stays: no later collection walks
+    through it again, which would take most of a second each time.
+    """
     keras.backend.clear_session()
     gc.collect()
+    gc.freeze()

@@ -46,13 +46,18 @@ def test_torch_preprocessing_scales_and_normalizes_in_rgb():
     np.testing.assert_allclose(run(Preprocessing("torch"), image)[0, 0, 0], expected, rtol=1e-5)
 
 
+def test_bgr_preprocessing_turns_the_channels_around_and_nothing_else():
+    image = noise(1, 3, 2, 3)
+    np.testing.assert_array_equal(run(Preprocessing("bgr"), image), image[..., ::-1])
+
+
 def test_no_preprocessing_leaves_pixels_as_they_are():
     image = noise(1, 3, 2, 3)
     np.testing.assert_array_equal(run(Preprocessing("none"), image), image)
 
 
 def test_an_unknown_preprocessing_is_refused_with_the_choice():
-    with pytest.raises(ValueError, match=r"one of \('caffe', 'torch', 'none'\), received 'tf'"):
+    with pytest.raises(ValueError, match=r"one of \('caffe', 'torch', 'bgr', 'none'\), received 'tf'"):
         Preprocessing("tf")
 
 

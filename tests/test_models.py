@@ -49,6 +49,18 @@ def test_deeplabv1_pools_three_by_three_with_pad_one(stage):
             np.testing.assert_array_equal(answer[:, row, column], window.max(axis=(1, 2)))
 
 
+@pytest.mark.parametrize("side", (1, 9, 41, 321, 513))
+def test_deeplabv1_pools_as_caffe_where_the_authors_images_are(side):
+    x = np.zeros((1, side, 1, 1), "float32")
+    for stage, stride in enumerate((2, 2, 2, 1, 1), 1):
+        # Caffe: ceil((side + 2 pad - window) / stride) + 1, less one if the last window began in the far pad.
+        caffe = -(-(side + 2 - 3) // stride) + 1
+        caffe -= (caffe - 1) * stride >= side + 1
+        x = padded_max_pool(x, stage)
+        assert x.shape[1] == caffe
+        side = caffe
+
+
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_auxiliary_head_answers_beside_the_logits(name):
     model = build_model(name, 4, aux_head=True)
@@ -109,11 +121,19 @@ def test_wrong_arguments_name_the_choices(name, options, message):
         ("fcn8_resnet50", "upscore2_.weight", "upscore_c3"),
         ("fcn8_vgg16_bn", "stage3.7.running_mean", "block3_conv3_bn"),
         ("fcn8", "features.28.weight", "block5_conv3"),
+        ("fcn8", "conv4_2.bias", "block4_conv2"),
+        ("fcn32", "upscore.weight", "upscore32"),
+        ("fcn16_caffe", "upscore16.weight", "upscore16"),
+        ("fcn8_atonce_caffe", "score_pool3.bias", "score_pool3"),
+        ("fcn_alexnet", "conv5.weight", "conv5"),
+        ("deeplabv1", "fc8_voc12.weight", "fc8"),
         ("fcn8", "classifier.3.bias", "fc7"),
         ("segnet", "features.41.bias", "block5_conv3_bn"),
         ("segnet", "conv2_1_D_bn.weight", "decoder2_1_bn"),
         ("segnet", "conv1_1_D.weight", "logits"),
         ("unet", "up3.conv.bn1.running_mean", "up3_bn1"),
+        ("unet_paper", "up2.upsample.weight", "up2_upsample"),
+        ("unet_vgg16", "up4.conv.conv2.bias", "up4_conv2"),
         ("fcn8", "fc.weight", None),
         ("unknown", "conv1.weight", None),
     ),

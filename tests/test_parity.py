@@ -34,6 +34,29 @@ def test_a_large_network_gives_its_references_answer(path):
     assert_passes(path)
 
 
+@pytest.mark.parity
+@pytest.mark.parametrize("package", ["torch", "torchvision"])
+def test_the_references_that_are_here_still_give_their_fixtures(package):
+    pytest.importorskip(package)
+    from tests.parity import references  # Needs PyTorch.
+
+    for name, build in references.REFERENCES.items():
+        if name.startswith("torchvision-") != (package == "torchvision"):
+            continue
+        module = build()
+        path = parity.FIXTURES / f"{name}.json"
+        fixture = json.loads(path.read_text())
+        assert references.describe(module) == fixture
+        with np.load(path.with_suffix(".npz")) as stored:
+            for output, answer in references.answer(module, fixture).items():
+                error = np.abs(answer - stored[output]).max() / np.abs(stored[output]).max()
+                assert error < 1e-5, f"{name}, {output}: {error:.1e}"
+
+
+def test_every_network_has_a_references_answer():
+    assert {parity.network_of(path.stem) for path in PATHS} == {*MODELS, "vgg16_classifier"}
+
+
 def test_fixtures_name_networks_that_there_are():
     assert set(parity.NETWORKS.values()) <= {*MODELS, "vgg16_classifier"}
     assert {path.stem for path in PATHS} <= set(parity.NETWORKS)

@@ -100,8 +100,8 @@ def windows(features, size=7):
     return np.concatenate([features[:, i : i + size, j : j + size] for i in starts for j in starts])
 
 
-def assert_slides_like_dense(model, dense, side):
-    """A map of answers is the dense network's for each window of 224 pixels at stride 32."""
+def sliding_error(model, dense, side):
+    """How far a map of answers is off the dense network's for each window of 224 pixels at stride 32."""
     image = noise(1, side, side, 3)
     # A window cut from the image would have zeros around it where the image goes on, so the windows
     # are cut from the dense network's own last map, which its convolutions give for any size.
@@ -116,7 +116,7 @@ def assert_slides_like_dense(model, dense, side):
     assert answer.shape[1:3] == (count, count)
     flat = keras.Model(dense.get_layer("fc1").input, dense.output)
     reference = flat.predict(windows(features).reshape(count * count, -1), verbose=0)
-    assert relative_error(answer.reshape(reference.shape), reference) < 1e-4
+    return relative_error(answer.reshape(reference.shape), reference)
 
 
 @pytest.mark.parametrize("spelling", ["W_1", "kernel"])
@@ -132,7 +132,7 @@ def test_the_converted_classifier_answers_as_the_dense_one(tmp_path, dense, spel
 def test_the_converted_classifier_slides(published, dense):
     model = narrow_convolutional()
     load_weights(model, published)
-    assert_slides_like_dense(model, dense, 384)
+    assert sliding_error(model, dense, 384) < 1e-4
 
 
 def test_predictions_are_left_aside_by_a_segmentation_network(published):
@@ -281,7 +281,7 @@ def test_weights_of_another_preprocessing_are_refused(tmp_path):
 
 
 @pytest.mark.parity
-def test_keras_vgg16_equals_fcns_converted_layers(tmp_path):
+def test_keras_vgg16_equals_fcns_converted_layers(tmp_path, record_property):
     keras.utils.set_random_seed(0)
     dense = keras.applications.VGG16(weights=None, classifier_activation=None)
     for layer in dense.layers:  # Keras starts biases at zero, which would hide a lost one.
@@ -292,8 +292,13 @@ def test_keras_vgg16_equals_fcns_converted_layers(tmp_path):
     model = vgg16_classifier(preprocessing="none")
     load_weights(model, path)
     image = 100 * noise(1, 224, 224, 3)
-    assert relative_error(model.predict(image, verbose=0)[:, 0, 0], dense.predict(image, verbose=0)) < 1e-4
-    assert_slides_like_dense(model, dense, 384)
+    errors = {
+        224: relative_error(model.predict(image, verbose=0)[:, 0, 0], dense.predict(image, verbose=0)),
+        384: sliding_error(model, dense, 384),
+    }
+    for side, error in errors.items():
+        record_property(f"error at {side}", float(error))
+        assert error < 1e-4
     fcn = build_model("fcn8", 21)
     assert load_weights(fcn, path).endswith("left aside: predictions.")
     for name in ("fc6", "fc7"):

@@ -50,9 +50,9 @@ def _patches_times(x, kernel):
     height, width = (
         size - extent + 1 for size, extent in zip(spatial_shape(x), (rows, columns), strict=True)
     )
-    patches = ops.concatenate(
-        [x[:, i : i + height, j : j + width, :] for i in range(rows) for j in range(columns)], axis=-1
-    )
+    # Ends that count from the far side need no size: of 49 slices none adds to the graph but itself.
+    spans = [[slice(i, i - extent + 1 or None) for i in range(extent)] for extent in (rows, columns)]
+    patches = ops.concatenate([x[:, down, across, :] for down in spans[0] for across in spans[1]], axis=-1)
     matrix = ops.reshape(kernel, (rows * columns * channels, filters))
     x = ops.matmul(ops.reshape(patches, (-1, rows * columns * channels)), matrix)
     return ops.reshape(x, (-1, height, width, filters))

@@ -9,6 +9,8 @@ PREPROCESSINGS = {
     "caffe": ((2, 1, 0), 1.0, (104.00699, 116.66877, 122.67892), (1.0, 1.0, 1.0)),
     # torchvision's normalization of its classification and segmentation weights.
     "torch": ((0, 1, 2), 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    # As the SegNet authors feed their networks (SegNet-Tutorial, webcam_demo.py).
+    "bgr": ((2, 1, 0), 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "none": ((0, 1, 2), 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 
@@ -19,7 +21,7 @@ class Preprocessing(keras.layers.Layer):
 
     Args:
         mode: `"caffe"` (BGR, mean subtracted, 0..255), `"torch"` (RGB in 0..1, ImageNet mean and
-            deviation) or `"none"` (pixels as they are).
+            deviation), `"bgr"` (BGR in 0..255) or `"none"` (pixels as they are).
 
     Call arguments:
         image: RGB pixels in 0..255, `[B, H, W, 3]`.
@@ -28,7 +30,7 @@ class Preprocessing(keras.layers.Layer):
         `[B, H, W, 3]`, float32 whatever the dtype policy, so that no bit of a pixel is lost here.
 
     Raises:
-        ValueError: `mode` is none of the three.
+        ValueError: `mode` is none of these.
     """
 
     def __init__(self, mode="caffe", **kwargs):

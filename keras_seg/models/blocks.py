@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from keras_seg.encoders import resnet, resnet_preprocessing
-from keras_seg.layers import Preprocessing, ResizeLike
+from keras_seg.layers import CropLike, Preprocessing, ResizeLike
 
 
 def read_image(input_shape, preprocessing):
@@ -69,3 +69,18 @@ def segmentation_model(image, scores, name, *, aux=None, align_corners=False):
         return keras.Model(image, logits, name=name)
     aux_logits = ResizeLike(align_corners, dtype="float32", name="aux_logits")([aux, image])
     return keras.Model(image, {"out": logits, "aux": aux_logits}, name=name)
+
+
+def cropped_model(image, scores, name, *, offset=0):
+    """Crops scores, which are as large as the image or larger, to its size and closes the network.
+
+    Args:
+        image: Its input.
+        scores: `[B, H + offset or more, W + offset or more, C]`.
+        name: Of the model.
+        offset: First row and column that stays, in pixels.
+
+    Returns:
+        A `keras.Model` to float32 logits `[B, H, W, C]`.
+    """
+    return keras.Model(image, CropLike(offset, name="logits", dtype="float32")([scores, image]), name=name)

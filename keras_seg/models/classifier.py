@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from keras_seg.encoders import vgg16
-from keras_seg.layers import Preprocessing
+from keras_seg.models.blocks import read_image
 from keras_seg.models.fcn import fully_convolutional
 
 
@@ -27,7 +27,7 @@ def vgg16_classifier(
         num_classes: Number of classes.
         input_shape: `(H, W, 3)` of the images, None for any.
         padding: Of fc6: `"valid"`, for images from 224 pixels, or `"same"`, for images of any size.
-        preprocessing: `"caffe"`, `"torch"` or `"none"`.
+        preprocessing: See `build_model`.
         dropout: Fraction dropped after fc6 and fc7.
         name: Name of the model.
 
@@ -39,8 +39,7 @@ def vgg16_classifier(
     """
     if padding not in ("valid", "same"):
         raise ValueError(f"padding must be one of ('valid', 'same'), received {padding!r}.")
-    image = keras.Input(input_shape, name="image")
-    pyramid = vgg16(Preprocessing(preprocessing, name="preprocessing")(image))
-    x = fully_convolutional(pyramid.c5, padding=padding, dropout=dropout)
+    image, x = read_image(input_shape, preprocessing)
+    x = fully_convolutional(vgg16(x).c5, padding=padding, dropout=dropout)
     logits = layers.Conv2D(num_classes, 1, dtype="float32", name="predictions")(x)
     return keras.Model(image, logits, name=name)

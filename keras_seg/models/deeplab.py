@@ -5,17 +5,19 @@ from keras import layers
 from keras_seg.layers import ResizeLike
 from keras_seg.models.blocks import classify, conv_bn_relu, fcn_head, resnet_pyramid, segmentation_model
 
+FILTERS = 256
 
-def aspp(x, rates, *, filters=256, dropout=0.0):
+
+def aspp(x, rates, *, dropout=0.0):
     """Atrous spatial pyramid pooling: a 1x1, a dilated 3x3 for each rate and the image's mean, projected."""
     pooled = layers.GlobalAveragePooling2D(keepdims=True, name="aspp_pool_mean")(x)
-    pooled = conv_bn_relu(pooled, filters, 1, "aspp_pool")
-    branches = [conv_bn_relu(x, filters, 1, "aspp_0")]
+    pooled = conv_bn_relu(pooled, FILTERS, 1, "aspp_pool")
+    branches = [conv_bn_relu(x, FILTERS, 1, "aspp_0")]
     for index, rate in enumerate(rates, 1):
-        branches.append(conv_bn_relu(x, filters, 3, f"aspp_{index}", dilation_rate=rate))
+        branches.append(conv_bn_relu(x, FILTERS, 3, f"aspp_{index}", dilation_rate=rate))
     branches.append(ResizeLike(name="aspp_pool_resize")([pooled, x]))
     x = layers.Concatenate(name="aspp_concat")(branches)
-    x = conv_bn_relu(x, filters, 1, "aspp_project")
+    x = conv_bn_relu(x, FILTERS, 1, "aspp_project")
     return layers.Dropout(dropout, name="aspp_dropout")(x) if dropout else x
 
 
@@ -25,7 +27,7 @@ def refine_by_low_level(x, low, *, align_corners=False):
     x = ResizeLike(align_corners, name="upsample")([x, low])
     x = layers.Concatenate(name="concat")([x, low])
     for index in (0, 1):
-        x = conv_bn_relu(x, 256, 3, f"fuse_{index}")
+        x = conv_bn_relu(x, FILTERS, 3, f"fuse_{index}")
     return x
 
 
@@ -42,27 +44,15 @@ def deeplabv3(
 ):
     """Builds DeepLab v3: ASPP, a 3x3 and a 1x1 convolution over a dilated ResNet.
 
+    For the other arguments and the answer see `build_model`.
+
     Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
-        encoder: A key of `keras_seg.encoders.RESNETS`.
-        output_stride: Of the encoder: 8, 16 or 32 pixels.
         atrous_rates: Dilations of the ASPP, (6, 12, 18) at output stride 16; torchvision has
             (12, 24, 36) at 8.
-        preprocessing: `"caffe"`, `"torch"`, `"none"`, or None for the encoder's own.
-        aux_head: Whether a second head reads the fourth stage; the model then returns a dict of
-            `out` and `aux`.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
-
-    Raises:
-        ValueError: Unknown encoder, output stride or preprocessing.
     """
     image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
     x = aspp(pyramid.c5, atrous_rates, dropout=0.5)
-    x = conv_bn_relu(x, 256, 3, "head")
+    x = conv_bn_relu(x, FILTERS, 3, "head")
     x = classify(x, num_classes)
     aux = fcn_head(pyramid.c4, num_classes, "aux") if aux_head else None
     return segmentation_model(image, x, name, aux=aux)
@@ -80,20 +70,10 @@ def deeplabv3plus(
 ):
     """Builds DeepLab v3+: DeepLab v3's ASPP, refined by the second stage of the encoder.
 
+    For the other arguments and the answer see `build_model`.
+
     Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
-        encoder: A key of `keras_seg.encoders.RESNETS`.
-        output_stride: Of the encoder: 8, 16 or 32 pixels.
         atrous_rates: Dilations of the ASPP.
-        preprocessing: `"caffe"`, `"torch"`, `"none"`, or None for the encoder's own.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
-
-    Raises:
-        ValueError: Unknown encoder, output stride or preprocessing.
     """
     image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
     x = aspp(pyramid.c5, atrous_rates, dropout=0.5)

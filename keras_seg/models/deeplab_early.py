@@ -25,18 +25,9 @@ def deeplabv1(
 ):
     """Builds DeepLab-LargeFOV: VGG16 at output stride 8, its fc6 a 3x3 convolution of dilation 12.
 
-    Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
-        preprocessing: `"caffe"`, `"torch"` or `"none"`.
-        dropout: Fraction dropped after fc6 and fc7.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
-
-    Raises:
-        ValueError: Unknown preprocessing.
+    For the other arguments and the answer see `build_model`.
+    The pools round down; the authors' Caffe rounds up. Both agree on sides of 8 n + 1 pixels, and those of
+    the authors are 321 in training and 513 after.
     """
     image, x = read_image(input_shape, preprocessing)
     x = vgg16(x, pool=padded_max_pool, dilation_rates=(1, 1, 1, 1, 2)).c5
@@ -69,20 +60,10 @@ def deeplabv2(
 ):
     """Builds DeepLab v2: the sum of one classifier for each rate over a dilated ResNet.
 
+    For the other arguments and the answer see `build_model`.
+
     Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
-        encoder: A key of `keras_seg.encoders.RESNETS`.
-        output_stride: Of the encoder: 8, 16 or 32 pixels.
         atrous_rates: Dilation of each 3x3 classifier.
-        preprocessing: `"caffe"`, `"torch"`, `"none"`, or None for the encoder's own.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
-
-    Raises:
-        ValueError: Unknown encoder, output stride or preprocessing.
     """
     image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
     scores = [

@@ -6,18 +6,21 @@ from keras_seg.layers import ResizeLike
 from keras_seg.models.blocks import classify, conv_bn_relu, resnet_pyramid, segmentation_model
 from keras_seg.models.deeplab import aspp, refine_by_low_level
 
+FILTERS = 512
+DILATION_RATES = (1, 2, 4, 8)
 
-def joint_pyramid_upsampling(c3, c4, c5, filters=512, dilation_rates=(1, 2, 4, 8)):
+
+def joint_pyramid_upsampling(c3, c4, c5):
     """Stands in for a dilated encoder: three stages at the finest one's size, convolved at four rates."""
-    fine = conv_bn_relu(c3, filters, 3, "jpu_c3")
+    fine = conv_bn_relu(c3, FILTERS, 3, "jpu_c3")
     maps = [fine]
     for name, stage in (("c4", c4), ("c5", c5)):
-        x = conv_bn_relu(stage, filters, 3, f"jpu_{name}")
+        x = conv_bn_relu(stage, FILTERS, 3, f"jpu_{name}")
         maps.insert(0, ResizeLike(align_corners=True, name=f"jpu_{name}_resize")([x, fine]))
     x = layers.Concatenate(name="jpu_concat")(maps)
     branches = [
-        conv_bn_relu(x, filters, 3, f"jpu_dilated{index}", dilation_rate=rate)
-        for index, rate in enumerate(dilation_rates)
+        conv_bn_relu(x, FILTERS, 3, f"jpu_dilated{index}", dilation_rate=rate)
+        for index, rate in enumerate(DILATION_RATES)
     ]
     return layers.Concatenate(name="jpu_dilated_concat")(branches)
 
@@ -34,20 +37,11 @@ def fastfcn(
 ):
     """Builds FastFCN: joint pyramid upsampling, ASPP and DeepLab v3+'s decoder.
 
+    For the other arguments and the answer see `build_model`.
+    The reference's output stride is 16, the paper's 32.
+
     Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
-        encoder: A key of `keras_seg.encoders.RESNETS`.
-        output_stride: Of the encoder: 8, 16 (the reference) or 32 (the paper) pixels.
         atrous_rates: Dilations of the ASPP.
-        preprocessing: `"caffe"`, `"torch"`, `"none"`, or None for the encoder's own.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
-
-    Raises:
-        ValueError: Unknown encoder, output stride or preprocessing.
     """
     image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
     x = joint_pyramid_upsampling(pyramid.c3, pyramid.c4, pyramid.c5)

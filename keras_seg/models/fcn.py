@@ -1,10 +1,10 @@
 """FCN-32s, 16s and 8s on VGG16: Long, Shelhamer and Darrell, 2015 (arXiv:1411.4038)."""
 
-import keras
 from keras import layers
 
 from keras_seg.encoders import vgg16
-from keras_seg.layers import CropLike, PatchConv2D, Preprocessing, bilinear_kernel
+from keras_seg.layers import CropLike, PatchConv2D, bilinear_kernel
+from keras_seg.models.blocks import cropped_model, read_image
 
 STRIDES = (8, 16, 32)
 
@@ -48,14 +48,34 @@ def fully_convolutional(x, *, filters=4096, size=7, padding="same", dropout=0.5)
     return x
 
 
-def skips_down_to(stride, pyramid, scales):
-    """Yields `(pool, map, name of the upsampling that meets it)` for each skip of FCN-`stride`s."""
+def score_skip(x, num_classes, name, scale=1.0):
+    """Scores a map of the encoder, multiplied by `scale` before: `scale_NAME` and `score_NAME`."""
+    if scale != 1:
+        x = layers.Rescaling(scale, name=f"scale_{name}")(x)
+    return score(x, num_classes, f"score_{name}")
+
+
+def fuse(x, skip, name, upscore):
+    """Doubles a score map, crops what rounding up made it larger, and adds the scores of a skip."""
+    x = upsample(x, 2, upscore)
+    x = CropLike(name=f"crop_{name}")([x, skip])
+    return layers.Add(name=f"fuse_{name}")([x, skip])
+
+
+def scored_skips(stride, pyramid, num_classes, scales):
+    """Lists `(name, its scores, name of the upsampling that meets them)` for each skip of FCN-`stride`s.
+
+    Raises:
+        ValueError: `stride` is not 8, 16 or 32.
+    """
+    if stride not in STRIDES:
+        raise ValueError(f"stride must be one of {STRIDES}, received {stride}.")
     skips = ((16, "pool4", pyramid.c4, "upscore2"), (8, "pool3", pyramid.c3, "upscore_pool4"))
-    for (skip_stride, pool, x, upscore), scale in zip(skips, scales, strict=True):
-        if skip_stride >= stride:
-            if scale != 1:
-                x = layers.Rescaling(scale, name=f"scale_{pool}")(x)
-            yield pool, x, upscore
+    return [
+        (name, score_skip(x, num_classes, name, scale), upscore)
+        for (skip_stride, name, x, upscore), scale in zip(skips, scales, strict=True)
+        if skip_stride >= stride
+    ]
 
 
 def fcn(
@@ -73,38 +93,23 @@ def fcn(
     """Builds FCN-32s, FCN-16s or FCN-8s with padding 3 at fc6, for images of any size.
 
     The pools round up, so each upsampled score map is cropped to its skip before they are added, and
-    the last one to the image.
+    the last one to the image. For the other arguments and the answer see `build_model`.
 
     Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
         stride: Of the finest score map: 8, 16 or 32 pixels.
-        preprocessing: `"caffe"`, `"torch"` or `"none"`.
         freeze_upsampling: Whether the last upsampling stays bilinear, as in the paper.
         skip_scales: Factors on pool4 and pool3 before they are scored; the at-once network has
             0.01 and 0.0001.
         fc_filters: Channels of fc6 and fc7.
-        dropout: Fraction dropped after fc6 and fc7.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
 
     Raises:
         ValueError: `stride` is not 8, 16 or 32.
     """
-    if stride not in STRIDES:
-        raise ValueError(f"stride must be one of {STRIDES}, received {stride}.")
-    image = keras.Input(input_shape, name="image")
-    pyramid = vgg16(Preprocessing(preprocessing, name="preprocessing")(image))
-
+    image, x = read_image(input_shape, preprocessing)
+    pyramid = vgg16(x)
     x = fully_convolutional(pyramid.c5, filters=fc_filters, dropout=dropout)
     x = score(x, num_classes, "score_fr")
-    for pool, skip, upscore in skips_down_to(stride, pyramid, skip_scales):
-        skip = score(skip, num_classes, f"score_{pool}")
-        x = upsample(x, 2, upscore)
-        x = CropLike(name=f"crop_{pool}")([x, skip])
-        x = layers.Add(name=f"fuse_{pool}")([x, skip])
+    for pool, skip, upscore in scored_skips(stride, pyramid, num_classes, skip_scales):
+        x = fuse(x, skip, pool, upscore)
     x = upsample(x, stride, f"upscore{stride}", trainable=not freeze_upsampling, dtype="float32")
-    logits = CropLike(name="logits", dtype="float32")([x, image])
-    return keras.Model(image, logits, name=name)
+    return cropped_model(image, x, name)

@@ -4,12 +4,12 @@ The first convolution pads the image by 100 pixels, nothing else pads for the sh
 maps are cut at fixed offsets, so that the published weights give their published answers.
 """
 
-import keras
 from keras import layers
 
 from keras_seg.encoders import alexnet, vgg16
-from keras_seg.layers import CropLike, Preprocessing
-from keras_seg.models.fcn import STRIDES, fully_convolutional, score, skips_down_to, upsample
+from keras_seg.layers import CropLike
+from keras_seg.models.blocks import cropped_model, read_image
+from keras_seg.models.fcn import fully_convolutional, score, scored_skips, upsample
 
 PADDING = 100
 
@@ -31,38 +31,19 @@ def fcn_caffe(
 ):
     """Builds the original voc-fcn32s, 16s, 8s or 8s-atonce, with frozen bilinear upsampling.
 
-    Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
-        stride: Of the finest score map: 8, 16 or 32 pixels.
-        preprocessing: `"caffe"`, `"torch"` or `"none"`.
-        skip_scales: Factors on pool4 and pool3 before they are scored; at once they are 0.01 and 0.0001.
-        fc_filters: Channels of fc6 and fc7.
-        dropout: Fraction dropped after fc6 and fc7.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
-
-    Raises:
-        ValueError: `stride` is not 8, 16 or 32.
+    For the arguments and the answer see `fcn`.
     """
-    if stride not in STRIDES:
-        raise ValueError(f"stride must be one of {STRIDES}, received {stride}.")
-    image = keras.Input(input_shape, name="image")
-    pyramid = vgg16(Preprocessing(preprocessing, name="preprocessing")(image), padding=PADDING)
-
+    image, x = read_image(input_shape, preprocessing)
+    pyramid = vgg16(x, padding=PADDING)
     x = fully_convolutional(pyramid.c5, filters=fc_filters, padding="valid", dropout=dropout)
     x = score(x, num_classes, "score_fr")
-    for pool, skip, upscore in skips_down_to(stride, pyramid, skip_scales):
-        skip = score(skip, num_classes, f"score_{pool}")
+    for pool, skip, upscore in scored_skips(stride, pyramid, num_classes, skip_scales):
         x = upsample(x, 2, upscore, padding="valid", trainable=False)
         skip = CropLike(SKIP_OFFSETS[pool], name=f"crop_{pool}")([skip, x])
         x = layers.Add(name=f"fuse_{pool}")([x, skip])
     upscore, offset = LAST_UPSAMPLING[stride]
     x = upsample(x, stride, upscore, padding="valid", trainable=False, dtype="float32")
-    logits = CropLike(offset, name="logits", dtype="float32")([x, image])
-    return keras.Model(image, logits, name=name)
+    return cropped_model(image, x, name, offset=offset)
 
 
 def fcn_alexnet(
@@ -76,21 +57,14 @@ def fcn_alexnet(
 ):
     """Builds the original voc-fcn-alexnet: FCN-32s on CaffeNet.
 
-    Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
-        preprocessing: `"caffe"`, `"torch"` or `"none"`.
-        fc_filters: Channels of fc6 and fc7.
-        dropout: Fraction dropped after fc6 and fc7.
-        name: Name of the model.
+    For the other arguments and the answer see `build_model`.
 
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
+    Args:
+        fc_filters: Channels of fc6 and fc7.
     """
-    image = keras.Input(input_shape, name="image")
-    pyramid = alexnet(Preprocessing(preprocessing, name="preprocessing")(image), padding=PADDING)
+    image, x = read_image(input_shape, preprocessing)
+    pyramid = alexnet(x, padding=PADDING)
     x = fully_convolutional(pyramid.c5, filters=fc_filters, size=6, padding="valid", dropout=dropout)
     x = score(x, num_classes, "score_fr")
     x = upsample(x, 32, "upscore", size=63, padding="valid", trainable=False, dtype="float32")
-    logits = CropLike(18, name="logits", dtype="float32")([x, image])
-    return keras.Model(image, logits, name=name)
+    return cropped_model(image, x, name, offset=18)

@@ -5,13 +5,16 @@ from keras import layers
 from keras_seg.layers import AdaptiveAveragePooling2D, ResizeLike
 from keras_seg.models.blocks import classify, conv_bn_relu, fcn_head, resnet_pyramid, segmentation_model
 
+BINS = (1, 2, 3, 6)
+FILTERS = 512
 
-def pyramid_pooling(x, bins=(1, 2, 3, 6), filters=512):
+
+def pyramid_pooling(x):
     """The map and its averages over ever finer grids, each resized back to the map."""
     maps = [x]
-    for index, count in enumerate(bins, 1):
+    for index, count in enumerate(BINS, 1):
         pooled = AdaptiveAveragePooling2D(count, name=f"ppm_{index}_pool")(x)
-        pooled = conv_bn_relu(pooled, filters, 1, f"ppm_{index}")
+        pooled = conv_bn_relu(pooled, FILTERS, 1, f"ppm_{index}")
         maps.append(ResizeLike(align_corners=True, name=f"ppm_{index}_resize")([pooled, x]))
     return layers.Concatenate(name="ppm_concat")(maps)
 
@@ -28,24 +31,11 @@ def pspnet(
 ):
     """Builds PSPNet: pyramid pooling with 1, 2, 3 and 6 bins over a dilated ResNet, for any size.
 
-    Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
-        encoder: A key of `keras_seg.encoders.RESNETS`.
-        output_stride: Of the encoder: 8 (the paper), 16 or 32 pixels.
-        preprocessing: `"caffe"`, `"torch"`, `"none"`, or None for the encoder's own.
-        aux_head: Whether a second head reads the fourth stage, as in the paper's training; the model
-            then returns a dict of `out` and `aux`.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
-
-    Raises:
-        ValueError: Unknown encoder, output stride or preprocessing.
+    For the other arguments and the answer see `build_model`.
+    The paper's output stride is 8; it trains with the auxiliary head.
     """
     image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
-    x = conv_bn_relu(pyramid_pooling(pyramid.c5), 512, 3, "head")
+    x = conv_bn_relu(pyramid_pooling(pyramid.c5), FILTERS, 3, "head")
     x = layers.SpatialDropout2D(0.1, name="head_dropout")(x)
     x = classify(x, num_classes)
     aux = fcn_head(pyramid.c4, num_classes, "aux") if aux_head else None

@@ -5,6 +5,8 @@ from keras import layers
 from keras_seg.layers import ResizeLike
 from keras_seg.models.blocks import classify, resnet_pyramid, segmentation_model
 
+FILTERS = (256, 256, 256, 512)  # Of the blocks, the finest first.
+
 
 def conv3x3(x, filters, name, use_bias=False):
     """A 3x3 convolution that keeps the size of its map."""
@@ -63,27 +65,12 @@ def refinenet(
 ):
     """Builds RefineNet: four cascaded blocks refine the stages of a ResNet, the coarsest first.
 
-    Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
-        encoder: A key of `keras_seg.encoders.RESNETS`.
-        preprocessing: `"caffe"`, `"torch"`, `"none"`, or None for the encoder's own.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
-
-    Raises:
-        ValueError: Unknown encoder or preprocessing.
+    For the other arguments and the answer see `build_model`.
     """
     image, pyramid = resnet_pyramid(input_shape, encoder, 32, preprocessing)
     x = None
-    for level, stage, filters in (
-        (4, pyramid.c5, 512),
-        (3, pyramid.c4, 256),
-        (2, pyramid.c3, 256),
-        (1, pyramid.c2, 256),
-    ):
-        x = refine(x, conv3x3(stage, filters, f"reduce{level}"), f"refine{level}")
+    for level in (4, 3, 2, 1):
+        skip = conv3x3(pyramid[level], FILTERS[level - 1], f"reduce{level}")
+        x = refine(x, skip, f"refine{level}")
     x = two_residual_conv_units(x, "output_rcu")
     return segmentation_model(image, classify(x, num_classes), name, align_corners=True)

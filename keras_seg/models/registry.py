@@ -56,10 +56,18 @@ def build_model(name, num_classes, input_shape=(None, None, 3), **options):
         name: A key of `MODELS`.
         num_classes: Number of classes, the channels of the logits.
         input_shape: `(H, W, 3)` of the images, None for any height or width.
-        **options: Of that network's builder, such as `preprocessing`.
+        **options: Of that network's builder. Several have:
+            `preprocessing`, what the first layer does to the pixels, a key of
+            `keras_seg.layers.PREPROCESSINGS`; by default what the encoder's weights were trained on.
+            `encoder`, a key of `keras_seg.encoders.RESNETS`.
+            `output_stride`, pixels of the image for one of the ResNet's last map: 8, 16 or 32.
+            `dropout`, the fraction dropped after fc6 and fc7 of VGG16 and CaffeNet.
+            `aux_head`, whether a second head reads the ResNet's fourth stage; the model then returns a
+            dict of logits, `out` and `aux`.
 
     Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, num_classes]`.
+        A `keras.Model` called `name`, from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits
+        `[B, H, W, num_classes]`.
 
     Raises:
         ValueError: The name is unknown, an option is not the builder's, or a value is out of range.

@@ -11,17 +11,8 @@ from keras_seg.models.blocks import classify, conv_bn_relu, read_image
 def segnet(num_classes, input_shape=(None, None, 3), *, preprocessing="caffe", name="segnet"):
     """Builds SegNet: VGG16's convolutions, and their mirror image that unpools by the pools' indices.
 
-    Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
-        preprocessing: `"caffe"`, `"torch"` or `"none"`.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
-
-    Raises:
-        ValueError: Unknown preprocessing.
+    For the other arguments and the answer see `build_model`.
+    The authors' weights want `preprocessing="bgr"`.
     """
     image, x = read_image(input_shape, preprocessing)
     pooled = []

@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 from keras import layers
 
 from keras_seg.models.registry import MODELS, build_model
@@ -54,6 +53,8 @@ WHOLE_NETWORKS = {
     "fcn32_caffe": "voc-fcn32s",
     "fcn8_atonce_caffe": "voc-fcn8s-atonce",
     "fcn_alexnet": "voc-fcn-alexnet",
+    "segnet": "SegNet: driving demo, SUN, Pascal",
+    "deeplabv1": "DeepLab-LargeFOV",
     **{
         name: f"torchvision {name}"
         for name in ("fcn_resnet50", "fcn_resnet101", "deeplabv3_resnet50", "deeplabv3_resnet101")
@@ -62,12 +63,15 @@ WHOLE_NETWORKS = {
 NOTES = f"""\
 Parameters are the trainable ones with {NUM_CLASSES} classes; multiply-adds are those of all convolutions, for
 one image of {SIZE} x {SIZE} pixels. Output stride: pixels of the image for one of the encoder's last map.
-Every network also takes its own `.keras` and `.weights.h5` files and, where it has a parity figure, the state
-dict of the PyTorch or the blobs of the Caffe network that it is compared with. A file wants the
-preprocessing it was trained with, `preprocessing="torch"` for torchvision's and `"caffe"` for Keras's and
-Caffe's; Keras's ResNet files want `encoder="resnet50_keras"` or `"resnet101_keras"`.
+Every network also takes its own `.keras` and `.weights.h5` files and the state dict of the PyTorch or the
+blobs of the Caffe network that it is compared with; the FCNs also take a state dict under Caffe's names.
+A file wants the preprocessing it was trained with, `preprocessing="torch"` for torchvision's, `"caffe"` for
+Keras's and Caffe's and `"bgr"` for SegNet's; Keras's ResNet files want `encoder="resnet50_keras"` or
+`"resnet101_keras"`. SegNet's files hold a scale and a shift for each batch normalization, with its
+statistics merged into them: they are for inference.
 Parity: largest `max |ours - reference| / max |reference|` over the outputs, with the same weights
-(`python -m tests.parity`); a dash: a variant without a reference's answer of its own.
+(`python -m tests.parity`). The references of `fcn8`, `fcn16`, `fcn32`, `fcn8_atonce`, `unet_paper` and
+`unet_vgg16` were written for this comparison in plain PyTorch (`tests/parity/references.py`).
 """
 
 
@@ -162,9 +166,8 @@ def multiply_adds(model):
 
 
 def measure(name):
-    """Returns a network's `{"parameters", "multiply_adds"}`, whose weights are never kept."""
-    with keras.StatelessScope():
-        model = build_model(name, NUM_CLASSES, (SIZE, SIZE, 3))
+    """Returns a network's `{"parameters", "multiply_adds"}`."""
+    model = build_model(name, NUM_CLASSES, (SIZE, SIZE, 3))
     return {"parameters": parameters(model), "multiply_adds": multiply_adds(model)}
 
 

@@ -41,22 +41,17 @@ def unet(
 ):
     """Builds a U-Net whose convolutions keep the size of their maps, for images of any size.
 
+    For the other arguments and the answer see `build_model`.
+
     Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
         widths: Channels of the levels on the way down, finest first; the paper's are 64 to 1024.
         decoder_widths: Channels of the levels on the way up, coarsest first.
         transposed: Whether 2x2 transposed convolutions upsample, as in the paper, and halve the
             channels; else bilinear interpolation does.
         batch_norm: Whether each convolution is followed by batch normalization; the paper has none.
-        preprocessing: `"caffe"`, `"torch"` or `"none"`.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
 
     Raises:
-        ValueError: Unknown preprocessing, or not one level fewer on the way up.
+        ValueError: Not one level fewer on the way up.
     """
     if len(decoder_widths) != len(widths) - 1:
         raise ValueError(f"decoder_widths must have {len(widths) - 1} entries, received {decoder_widths}.")
@@ -88,18 +83,10 @@ def unet_vgg16(
 ):
     """Builds a U-Net whose way down is VGG16: its five stages before their pools are the levels.
 
+    For the other arguments and the answer see `build_model`.
+
     Args:
-        num_classes: Number of classes, the channels of the logits.
-        input_shape: `(H, W, 3)` of the images, None for any.
         decoder_widths: Channels of the four levels on the way up, coarsest first.
-        preprocessing: `"caffe"`, `"torch"` or `"none"`.
-        name: Name of the model.
-
-    Returns:
-        A `keras.Model` from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits `[B, H, W, C]`.
-
-    Raises:
-        ValueError: Unknown preprocessing.
     """
     image, x = read_image(input_shape, preprocessing)
     skips = []

@@ -43,7 +43,7 @@ def assign(model, weights, *, source="the weights", keep=(), reset_classes=False
             are too; else they count as of another shape.
 
     Returns:
-        `Loaded`, with `keep` as `anew`.
+        `Loaded`, with `keep` as `anew`; `aside` is an auxiliary head that the model has not.
 
     Raises:
         InputError: A name is missing or left over, or a shape differs.
@@ -57,7 +57,8 @@ def assign(model, weights, *, source="the weights", keep=(), reset_classes=False
     }
     given = {(name, key): array for name, arrays in weights.items() for key, array in arrays.items()}
     missing = [path for path in wanted if path not in given]
-    left_over = [path for path in given if path not in wanted]
+    aside = tuple(dict.fromkeys(name for name in weights if is_auxiliary(name) and name not in layers))
+    left_over = [path for path in given if path not in wanted and path[0] not in aside]
     other_shape = [
         path for path in wanted if path in given and tuple(wanted[path].shape) != np.shape(given[path])
     ]
@@ -79,14 +80,18 @@ def assign(model, weights, *, source="the weights", keep=(), reset_classes=False
     for path, variable in wanted.items():
         if path[0] not in reset:
             variable.assign(given[path])
-    return Loaded(reset, file_classes, tuple(keep))
+    return Loaded(reset, file_classes, tuple(keep), aside)
+
+
+def is_auxiliary(name):
+    """Whether a layer is of the auxiliary head, which only training needs: a network may go without."""
+    return bool(name) and name.startswith("aux_")
 
 
 def num_classes(model):
     """Returns the number of classes of a model: the channels of its logits."""
-    shape = model.output_shape
-    shape = shape["out"] if isinstance(shape, dict) else shape
-    return shape[-1]
+    output = model.output["out"] if isinstance(model.output, dict) else model.output
+    return output.shape[-1]
 
 
 def _file_classes(model, shapes):

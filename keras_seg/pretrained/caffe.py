@@ -6,12 +6,15 @@ import numpy as np
 from keras import layers as keras_layers
 
 from keras_seg.errors import InputError
+from keras_seg.pretrained import torch_names
 from keras_seg.pretrained.assign import assign, layers_with_weights
 from keras_seg.pretrained.classifiers import check_preprocessing, load_classifier
 from keras_seg.pretrained.torch_classifiers import unfold_rows
 
 _CONVOLUTION = re.compile(r"conv(\d)_(\d)")
 _DENSE = {"fc6": "fc1", "fc7": "fc2", "fc8": "predictions"}
+# Of the files that are not trained on pixels less their mean: SegNet's authors feed BGR as it is.
+PREPROCESSING = {"segnet": "bgr"}
 
 
 def load_blobs(model, blobs, *, source="the Caffe network", reset_classes=False):
@@ -32,13 +35,15 @@ def load_blobs(model, blobs, *, source="the Caffe network", reset_classes=False)
     weights = classifier_weights(blobs)
     if weights is not None:
         return load_classifier(model, weights, source, "caffe")
-    check_preprocessing(model, "caffe", source)
+    check_preprocessing(model, PREPROCESSING.get(model.name, "caffe"), source)
     known = layers_with_weights(model)
     weights = {}
     for name, arrays in blobs.items():
-        name = _our_name(name, known)
+        name = _our_name(model.name, name, known)
         if name.startswith("scale_"):
             _check_scale(model, name, arrays[0], source)
+        elif isinstance(known.get(name), keras_layers.BatchNormalization):
+            weights[name] = _batch_norm(arrays, known[name])
         else:
             weights[name] = _variables(arrays)
     return assign(model, weights, source=source, reset_classes=reset_classes)
@@ -70,10 +75,10 @@ def classifier_weights(blobs):
     return weights
 
 
-def _our_name(name, known):
-    if name == "upscore" and name not in known:  # Of FCN-32s, in the modern form.
-        return "upscore32"
-    ours = _CONVOLUTION.sub(r"block\1_conv\2", name)
+def _our_name(network, name, known):
+    ours = torch_names.layer_name(network, f"{name}.weight")
+    if ours not in known:
+        ours = _CONVOLUTION.sub(r"block\1_conv\2", name)
     return ours if ours in known else name
 
 
@@ -81,8 +86,20 @@ def _variables(arrays):
     """Names and turns a layer's blobs: OIHW to HWIO; a deconvolution's IOHW to HWOI is the same."""
     kernel = arrays[0].transpose(2, 3, 1, 0) if arrays[0].ndim == 4 else arrays[0]
     # V1 keeps a bias as [1, 1, 1, outputs].
-    biases = [array.reshape(-1) for array in arrays[1:]]
-    return dict(zip(("kernel", "bias", "third blob", "fourth blob"), (kernel, *biases), strict=False))
+    return _named(("kernel", "bias"), (kernel, *(array.reshape(-1) for array in arrays[1:])))
+
+
+def _batch_norm(arrays, layer):
+    """Turns SegNet's BN layer, at inference `scale x + shift`, into one whose statistics change nothing."""
+    variables = _named(("gamma", "beta"), [array.reshape(-1) for array in arrays])
+    if len(arrays) == 2:
+        variables["moving_mean"] = np.zeros_like(variables["gamma"])
+        variables["moving_variance"] = np.full_like(variables["gamma"], 1 - layer.epsilon)
+    return variables
+
+
+def _named(names, arrays):
+    return dict(zip((*names, "third blob", "fourth blob"), arrays, strict=False))
 
 
 def _check_scale(model, name, factors, source):

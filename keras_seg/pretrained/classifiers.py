@@ -12,13 +12,7 @@ import numpy as np
 from keras_seg.errors import InputError
 from keras_seg.layers import Preprocessing
 from keras_seg.pretrained.assign import assign, layers_with_weights
-
-VGG16_DEPTHS = (2, 2, 3, 3, 3)
-VGG16_CONVOLUTIONS = tuple(
-    f"block{stage}_conv{index}"
-    for stage, depth in enumerate(VGG16_DEPTHS, 1)
-    for index in range(1, depth + 1)
-)
+from keras_seg.pretrained.vgg16_names import CONVOLUTIONS
 
 
 class Classifier(NamedTuple):
@@ -38,7 +32,7 @@ class Classifier(NamedTuple):
 CLASSIFIERS = (
     Classifier(
         "VGG16",
-        re.compile(rf"({'|'.join(VGG16_CONVOLUTIONS)})(_bn)?"),
+        re.compile(rf"({'|'.join(CONVOLUTIONS)})(_bn)?"),
         (("fc1", "fc6"), ("fc2", "fc7"), ("predictions", "predictions")),
     ),
     Classifier("Keras's ResNet", re.compile(r"conv\d_(block\d+_\d_)?(conv|bn)"), (("predictions", ""),)),
@@ -71,7 +65,6 @@ def load_classifier(model, weights, source, preprocessing):
         model: `keras.Model` of `build_model`.
         weights: `{layer name: {variable name: array}}`; dense kernels `[H W I, O]` or `[H, W, I, O]`.
         source: What an error calls the origin of the weights.
-
         preprocessing: What the classifier was trained on: `"caffe"` or `"torch"`.
 
     Returns:
@@ -107,7 +100,7 @@ def load_classifier(model, weights, source, preprocessing):
         if name in absent or (name not in ours.values() and not classifier.convolutions.fullmatch(name))
     ]
     loaded = assign(model, chosen, source=source, keep=anew, reset_classes=True)
-    return loaded._replace(aside=tuple(aside))
+    return loaded._replace(aside=(*aside, *loaded.aside))
 
 
 def check_preprocessing(model, wanted, source):

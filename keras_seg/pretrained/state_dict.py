@@ -5,7 +5,7 @@ from keras import layers
 
 from keras_seg.errors import InputError
 from keras_seg.pretrained import torch_names
-from keras_seg.pretrained.assign import assign, layers_with_weights
+from keras_seg.pretrained.assign import assign, is_auxiliary, layers_with_weights
 from keras_seg.pretrained.classifiers import load_classifier
 from keras_seg.pretrained.torch_classifiers import BATCH_NORM, CONVOLUTION, classifier_weights
 
@@ -35,7 +35,7 @@ def load_state_dict(model, tensors, *, source="the state dict", reset_classes=Fa
             continue
         name = torch_names.layer_name(model.name, key)
         if name not in known:
-            unknown.append(key)
+            unknown.append(name if is_auxiliary(name) else key)
             continue
         variable, array = from_torch(known[name], key.rpartition(".")[2], np.asarray(array))
         weights.setdefault(name, {})[variable] = array

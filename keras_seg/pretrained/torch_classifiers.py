@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 
-from keras_seg.pretrained.classifiers import VGG16_CONVOLUTIONS, VGG16_DEPTHS, unfold
+from keras_seg.pretrained.classifiers import unfold
+from keras_seg.pretrained.vgg16_names import CONVOLUTIONS, sequence_names
 
 CONVOLUTION = {"weight": "kernel", "bias": "bias"}
 BATCH_NORM = {
@@ -29,9 +30,10 @@ def classifier_weights(tensors):
     """
     tensors = {key: array for key, array in tensors.items() if not key.endswith(".num_batches_tracked")}
     if "features.0.weight" in tensors and all(_VGG16_KEY.fullmatch(key) for key in tensors):
-        names = {**_vgg16_names("features.1.running_mean" in tensors), **_VGG16_DENSE}
+        convolutions = sequence_names("features.1.running_mean" in tensors)
+        names = {**{f"features.{place}": name for place, name in convolutions.items()}, **_VGG16_DENSE}
         # The first dense layer reads the last convolution's maps, channel by channel.
-        last = max(key for key in names if names[key] == VGG16_CONVOLUTIONS[-1])
+        last = max(key for key in names if names[key] == CONVOLUTIONS[-1])
         depth = np.shape(tensors.get(f"{last}.weight", [[]]))[0]
     elif "layer1.0.conv1.weight" in tensors and all(_RESNET_KEY.fullmatch(key) for key in tensors):
         names, depth = {}, None
@@ -65,16 +67,3 @@ def unfold_rows(kernel, depth):
     if size * size * (depth or 0) != kernel.shape[1]:
         size, depth = 1, kernel.shape[1]
     return unfold(kernel.T, (size, size, depth), channels_first=True)
-
-
-def _vgg16_names(batch_norm):
-    """`{key's stem: our layer}`: its `nn.Sequential` counts ReLUs and pools as well."""
-    names, position = {}, 0
-    for stage, depth in enumerate(VGG16_DEPTHS, 1):
-        for index in range(1, depth + 1):
-            names[f"features.{position}"] = f"block{stage}_conv{index}"
-            if batch_norm:
-                names[f"features.{position + 1}"] = f"block{stage}_conv{index}_bn"
-            position += 3 if batch_norm else 2
-        position += 1
-    return names

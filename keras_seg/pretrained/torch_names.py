@@ -1,13 +1,14 @@
 """Which of our layers a key of a PyTorch state dict means, network by network.
 
-The keys are those of torchvision's models and of the PyTorch classes that the fixtures in
-`tests/parity` come from. A rule is a pattern for the whole key without its last part (`weight`,
-`running_mean` ...) and what it becomes; dots that are left turn into underscores.
+The keys are those of torchvision's models and of the PyTorch classes that the fixtures in `tests/parity`
+come from, which keep Caffe's layer names where the network was Caffe's. A rule is a pattern for the whole
+key without its last part (`weight`, `running_mean` ...) and what it becomes; dots that are left turn into
+underscores.
 """
 
 import re
 
-VGG16_DEPTHS = (2, 2, 3, 3, 3)  # Convolutions of each stage.
+from keras_seg.pretrained.vgg16_names import DEPTHS, sequence_names
 
 # torchvision's own names, alone (classification weights) or as a segmentation model's backbone.
 RESNET = ((r"(?:backbone\.)?(conv1|bn1|layer[1-4]\.\d+\..+)", r"\1"),)
@@ -30,23 +31,14 @@ def resnet_children(*places):
 
 
 def vgg16_sequence(prefix, batch_norm=False):
-    """Rules for VGG16's convolutions in one `nn.Sequential`, which counts ReLUs and pools as well."""
-    rules, position = [], 0
-    for stage, depth in enumerate(VGG16_DEPTHS, 1):
-        for index in range(1, depth + 1):
-            name = f"block{stage}_conv{index}"
-            rules.append((rf"{prefix}\.{position}", name))
-            if batch_norm:
-                rules.append((rf"{prefix}\.{position + 1}", f"{name}_bn"))
-            position += 3 if batch_norm else 2
-        position += 1
-    return tuple(rules)
+    """Rules for VGG16's convolutions in one `nn.Sequential`."""
+    return tuple((rf"{prefix}\.{place}", name) for place, name in sequence_names(batch_norm).items())
 
 
 # One `nn.Sequential` for each stage: convolution, batch norm, ReLU, and again.
 VGG16_BN_STAGES = tuple(
     (rf"stage{stage}\.{3 * index + offset}", f"block{stage}_conv{index + 1}{suffix}")
-    for stage, depth in enumerate(VGG16_DEPTHS, 1)
+    for stage, depth in enumerate(DEPTHS, 1)
     for index in range(depth)
     for offset, suffix in enumerate(("", "_bn"))
 )
@@ -54,6 +46,7 @@ VGG16_BN_STAGES = tuple(
 VGG16_CAFFE = ((r"conv(\d)_(\d)(_bn)?", r"block\1_conv\2\3"),)
 VGG16 = (*vgg16_sequence("features"), *VGG16_CAFFE, (r"classifier\.0", "fc6"), (r"classifier\.3", "fc7"))
 VGG16_BN = (*vgg16_sequence("features", batch_norm=True), *VGG16_CAFFE)
+FCN = (*VGG16, (r"(fc[67]|score_\w+|upscore\w*)", r"\1"))
 
 WHOLE_BACKBONE = resnet_children(("backbone", {0: 0, 1: 1, 4: 4, 5: 5, 6: 6, 7: 7}))
 STEM_AND_FIRST = {0: 0, 1: 1, 4: 4}
@@ -90,13 +83,19 @@ TORCHVISION_DEEPLABV3 = (
     *AUX_HEAD,
 )
 DOUBLE_CONV = r"(conv|bn)([12])"
+UNET = (
+    (rf"stem\.{DOUBLE_CONV}", r"stem_\1\2"),
+    (rf"(down|up)(\d)\.conv\.{DOUBLE_CONV}", r"\1\2_\3\4"),
+    (r"(up\d)\.upsample", r"\1_upsample"),
+    (r"reduce", "logits"),
+)
 
 # network -> rules; the first that fits counts.
 NETWORKS = {
-    "fcn8": VGG16,
-    "fcn16": VGG16,
-    "fcn32": VGG16,
-    "fcn8_atonce": VGG16,
+    **dict.fromkeys(("fcn8", "fcn16", "fcn8_atonce"), FCN),
+    **dict.fromkeys(("fcn8_caffe", "fcn16_caffe", "fcn32_caffe", "fcn8_atonce_caffe"), FCN),
+    "fcn32": ((r"upscore", "upscore32"), *FCN),
+    "fcn_alexnet": ((r"(conv\d|fc[67]|score_fr|upscore)", r"\1"),),
     "vgg16_classifier": (*VGG16, (r"classifier\.6", "predictions")),
     "fcn_resnet50": TORCHVISION_FCN,
     "fcn_resnet101": TORCHVISION_FCN,
@@ -121,12 +120,8 @@ NETWORKS = {
         (r"upsample_8\.2", "upsample8_3"),
         (r"final\.0", "score"),
     ),
-    "unet": (
-        (rf"stem\.{DOUBLE_CONV}", r"stem_\1\2"),
-        (rf"(down|up)(\d)\.conv\.{DOUBLE_CONV}", r"\1\2_\3\4"),
-        (r"reduce", "logits"),
-    ),
-    "unet_vgg16": vgg16_sequence("features"),
+    **dict.fromkeys(("unet", "unet_paper"), UNET),
+    "unet_vgg16": (*vgg16_sequence("features"), *UNET),
     "segnet": (
         *VGG16_BN,
         (r"conv1_1_D", "logits"),
@@ -154,7 +149,8 @@ NETWORKS = {
         (r"psp_layer\.conv\.0\.(conv|bn)", r"head_\1"),
         (r"psp_layer\.conv\.2", "score"),
     ),
-    "deeplabv1": (*vgg16_sequence("features"), *VGG16_CAFFE, (r"(fc[678])", r"\1")),
+    # The authors' files call the last layer fc8_pascal or fc8_voc12.
+    "deeplabv1": (*vgg16_sequence("features"), *VGG16_CAFFE, (r"(fc[678])(_\w+)?", r"\1")),
     "deeplabv2": (*WHOLE_BACKBONE, (r"aspp\.(\d)", r"aspp_\1")),
     "deeplabv3": (
         *WHOLE_BACKBONE,
