@@ -1,68 +1,101 @@
-"""Images per second of the data pipeline, against plain Keras and PyTorch on the same files.
+"""Images per second of the data pipeline, against plain Keras and PyTorch on the same files in the same run.
 
-    python benchmarks/pipeline.py [--data FOLDER] [--image-size H W] [--batch-size N] [--images N]
+    python benchmarks/pipeline.py [--data FOLDER] [--image-size H W] [--batch-size N] [--seconds N]
+    python benchmarks/pipeline.py --large
 
-Each contender runs in a process of its own, one after another, and reads every file anew (no cache):
-- keras_seg: decode, flip, scale, crop, color, batch.
-- keras: `image_dataset_from_directory` for images and for masks, zipped; decode, resize, batch. It has no
-  augmentation of pairs, so it does less.
-- torch: DataLoader with a worker per core and torchvision's v2 transforms on pairs; skipped where PyTorch is
-  not installed.
+Each contender runs in a process of its own, in turn with the others and `--rounds` times; the median counts.
+The tasks, alike for all:
+- plain: read, decode, resize (bilinear, no antialiasing; masks nearest) and batch every pair.
+- augmented: read, decode, flip, scale by 0.5 to 2, crop, jitter brightness, contrast and saturation, batch.
+- cached: the same with decoded pairs kept in memory, from the second epoch on.
+The contenders are written as a user would, in `pipeline_peers.py`. PyTorch is skipped where it is missing.
+
+--large: streams drawn pairs of 4,000 x 3,000 pixels that are never all in memory, keras_seg alone.
 """
 
 import argparse
 import json
 import os
-import resource
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-CONTENDERS = ("keras_seg", "keras", "torch")
+from pipeline_peers import CONTENDERS, TASKS, measure
+
 CAMVID_SIZE = (360, 480)
+LARGE_SIZE = (3000, 4000)
+LARGE_TASK = "augmented"
+MIB = 1 << 20
 
 
 def main():
     arguments = _parser().parse_args()
     if arguments.contender:
-        print(json.dumps(_measure(arguments)))
+        print(json.dumps(measure(arguments)))
         return
     with tempfile.TemporaryDirectory() as folder:
         if arguments.data is None:
-            arguments.data = _draw(Path(folder) / "data", arguments.drawn)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+            size, distinct = (LARGE_SIZE, 4) if arguments.large else (CAMVID_SIZE, arguments.drawn)
+            arguments.data = _draw(Path(folder) / "data", arguments.drawn, size, distinct)
         height, width = arguments.image_size
         print(
-            f"{arguments.data}: crops of {width} x {height}, batches of {arguments.batch_size}, {cores} cores"
+            f"{arguments.data}: crops of {width} x {height}, batches of {arguments.batch_size},"
+            f" {_num_cores()} cores, median of {arguments.rounds} rounds"
         )
-        found = {name: _run(name, arguments) for name in CONTENDERS}
-    print("| pipeline | images/s | peak memory, MiB | keras_seg is |\n| --- | --- | --- | --- |")
-    ours = found["keras_seg"]
-    for name, result in found.items():
-        if "skipped" in result:
-            print(f"| {name} | skipped: {result['skipped']} | | |")
-        else:
-            ratio = ours["rate"] / result["rate"]
-            print(f"| {name} | {result['rate']:.1f} | {result['memory']:.0f} | {ratio:.2f} times as fast |")
+        if arguments.large:
+            _report_large(_run("keras_seg", arguments), arguments.drawn)
+            return
+        found = {name: [] for name in CONTENDERS}
+        for _ in range(arguments.rounds):
+            for name in CONTENDERS:
+                found[name].append(_run(name, arguments))
+        _report(found)
 
 
 def _parser():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", metavar="FOLDER", help="images/ and masks/ folders (default: drawn shapes)")
+    parser.add_argument("--data", metavar="FOLDER", help="a data folder (default: drawn shapes)")
     parser.add_argument("--drawn", metavar="N", type=int, default=64, help="pairs to draw (default: 64)")
     parser.add_argument("--image-size", metavar=("H", "W"), nargs=2, type=int, default=(256, 256))
     parser.add_argument("--batch-size", metavar="N", type=int, default=8)
-    parser.add_argument("--images", metavar="N", type=int, default=512, help="images to time (default: 512)")
+    parser.add_argument("--seconds", metavar="N", type=float, default=3, help="to time a task (default: 3)")
+    parser.add_argument("--rounds", metavar="N", type=int, default=3, help="(default: 3)")
+    parser.add_argument("--large", action="store_true", help="stream pictures of 4,000 x 3,000 pixels")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     return parser
 
 
+def _num_cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _draw(folder, count, size, distinct):
+    """Draws pairs as photographs come: JPEG images and PNG masks; beyond `distinct` they repeat."""
+    import cv2
+
+    from keras_seg.data import draw_shapes
+
+    dataset = draw_shapes(counts={"train": distinct, "val": 1}, size=size)
+    for split, number in {"train": count, "val": 1}.items():
+        files = []
+        for sample in dataset.split(split):
+            image = cv2.imencode(".jpg", sample.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+            files.append((image.tobytes(), cv2.imencode(".png", sample.mask)[1].tobytes()))
+        for kind, place, suffix in (("images", 0, ".jpg"), ("masks", 1, ".png")):
+            (folder / kind / split).mkdir(parents=True)
+            for index in range(number):
+                path = folder / kind / split / f"{index:04d}{suffix}"
+                path.write_bytes(files[index % len(files)][place])
+    return folder
+
+
 def _run(name, arguments):
     """Measures one contender in a process of its own, so that its memory is its own."""
-    flags = ["--data", str(arguments.data), "--contender", name, "--images", str(arguments.images)]
+    flags = ["--data", str(arguments.data), "--contender", name, "--seconds", str(arguments.seconds)]
     flags += ["--batch-size", str(arguments.batch_size), "--image-size", *map(str, arguments.image_size)]
+    flags += ["--large"] * arguments.large
     root = str(Path(__file__).resolve().parent.parent)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": root}
     done = subprocess.run(
@@ -74,101 +107,28 @@ def _run(name, arguments):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def _measure(arguments):
-    make = {"keras_seg": _keras_seg, "keras": _keras, "torch": _torch}[arguments.contender]
-    try:
-        batches = iter(make(arguments))
-    except ImportError as error:
-        return {"skipped": str(error)}
-    for _ in range(4):  # Starts workers, fills buffers, settles the parallelism.
-        next(batches)
-    count, start = 0, time.perf_counter()
-    while count < arguments.images:
-        count += len(next(batches)[0])
-    seconds = time.perf_counter() - start
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    # Of the children, the system tells the largest; PyTorch's workers are alike.
-    return {"rate": count / seconds, "memory": sum(resource.getrusage(each).ru_maxrss for each in who) / 1024}
+def _report(found):
+    print("| task | pipeline | images/s | peak memory, MiB | keras_seg is |\n| --- | --- | --- | --- | --- |")
+    for task in TASKS:
+        ours = statistics.median(result[task]["rate"] for result in found["keras_seg"])
+        for name, results in found.items():
+            if "skipped" in results[0]:
+                print(f"| {task} | {name} | skipped: {results[0]['skipped']} | | |")
+                continue
+            rate, memory = (
+                statistics.median(result[task][figure] for result in results) for figure in ("rate", "memory")
+            )
+            print(f"| {task} | {name} | {rate:.0f} | {memory:.0f} | {ours / rate:.2f} times as fast |")
 
 
-def _draw(folder, count):
-    from keras_seg.data import write_shapes
-
-    return write_shapes(folder, counts={"train": count, "val": 1}, size=CAMVID_SIZE)
-
-
-def _samples(arguments):
-    from keras_seg.data import load_dataset
-
-    return load_dataset(arguments.data)
-
-
-def _keras_seg(arguments):
-    from keras_seg.data import train_batches
-
-    dataset = _samples(arguments)
-    return train_batches(dataset, tuple(arguments.image_size), arguments.batch_size, cache=False)
-
-
-def _keras(arguments):
-    import keras
-    import tensorflow as tf
-
-    samples = _samples(arguments).split("train")
-    options = {
-        "labels": None,
-        "image_size": tuple(arguments.image_size),
-        "batch_size": arguments.batch_size,
-        "shuffle": False,
-        "verbose": False,
-    }
-    images, masks = samples[0].image.parent, samples[0].mask.parent
-    images = keras.utils.image_dataset_from_directory(images, **options)
-    options |= {"color_mode": "grayscale", "interpolation": "nearest"}
-    masks = keras.utils.image_dataset_from_directory(masks, **options)
-    return tf.data.Dataset.zip((images, masks)).repeat().prefetch(tf.data.AUTOTUNE)
-
-
-def _torch(arguments):
-    import numpy as np
-    import torch
-    from PIL import Image
-    from torchvision import tv_tensors
-    from torchvision.transforms import v2
-
-    samples = _samples(arguments).split("train")
-    transform = v2.Compose(
-        [
-            v2.ScaleJitter(
-                target_size=tuple(Image.open(samples[0].image).size[::-1]), scale_range=(0.5, 2.0)
-            ),
-            v2.RandomCrop(
-                tuple(arguments.image_size), pad_if_needed=True, fill={tv_tensors.Mask: 255, "others": 0}
-            ),
-            v2.RandomHorizontalFlip(),
-            v2.ColorJitter(0.25, 0.25, 0.25),
-        ]
+def _report_large(result, count):
+    result = result[LARGE_TASK]
+    height, width = LARGE_SIZE
+    decoded = count * height * width * 4 / MIB
+    print(
+        f"{count} pairs of {width} x {height} pixels, {decoded:.0f} MiB once decoded: "
+        f"{result['rate']:.1f} images/s, peak memory {result['memory']:.0f} MiB"
     )
-
-    class Pairs(torch.utils.data.Dataset):
-        def __len__(self):
-            return len(samples)
-
-        def __getitem__(self, index):
-            sample = samples[index]
-            image = torch.from_numpy(np.array(Image.open(sample.image).convert("RGB"))).permute(2, 0, 1)
-            mask = torch.from_numpy(np.array(Image.open(sample.mask)))
-            return transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
-
-    loader = torch.utils.data.DataLoader(
-        Pairs(), arguments.batch_size, shuffle=True, num_workers=os.cpu_count(), persistent_workers=True
-    )
-
-    def forever():
-        while True:
-            yield from loader
-
-    return forever()
 
 
 if __name__ == "__main__":

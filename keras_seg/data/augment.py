@@ -77,49 +77,99 @@ def augment(image, mask, size, key, options=DEFAULT):
     chance = tf.random.stateless_uniform([9], key)
     flip, scale, window_place, margin_place, factors = tf.split(chance, [1, 1, 2, 2, 3])
     scale = _between(options.scales, scale[0])
+    window = _window(mask, size, scale)
     if options.max_class_share < 1:
-        window = _window(mask, size, scale)
         window_place = _varied_place(mask, window, key, window_place, options.max_class_share)
-    image, mask = _scaled_crop(image, mask, size, scale, window_place, margin_place)
-    if options.flip:
-        image, mask = tf.cond(flip[0] < 0.5, lambda: (image[:, ::-1], mask[:, ::-1]), lambda: (image, mask))
-    if options.rotation or options.elastic:
-        image, mask = warp(image, mask, _subkey(key, 1), options.rotation, options.elastic)
-    if options.blur:
-        image = blur(image, options.blur * tf.random.stateless_uniform([], _subkey(key, 2)))
+    corner = _part(tf.shape(mask) - window, window_place)
+    flip = (flip[0] < 0.5) if options.flip else tf.constant(False)
+    image, mask = _scaled_window(image, mask, corner, window, _target(mask, window, size, scale), flip)
     low, high = options.color_factors
-    image = _jitter(image, *tf.unstack(low + (high - low) * factors))
-    return _to_uint8(image), tf.ensure_shape(mask, size)
+    mean = _mean_color(image)
+    matrix, offset = _color_map(mean, *tf.unstack(low + (high - low) * factors))
+    image = _to_uint8(tf.tensordot(image, matrix, 1), offset)
+    mean = _to_uint8(tf.tensordot(mean, matrix, 1), offset)
+    image, mask = _padded(image, mask, mean, size, margin_place)
+    if options.rotation or options.elastic or options.blur:
+        image = tf.cast(image, tf.float32)
+        if options.rotation or options.elastic:
+            image, mask = warp(image, mask, _subkey(key, 1), options.rotation, options.elastic)
+        if options.blur:
+            image = blur(image, options.blur * tf.random.stateless_uniform([], _subkey(key, 2)))
+        image = _to_uint8(image)
+    return tf.ensure_shape(image, (*size, 3)), tf.ensure_shape(mask, size)
 
 
 def resize(image, mask, size):
     """Resizes an image (bilinear) and its mask (nearest neighbor) to `size`, (height, width) in pixels."""
-    return _to_uint8(tf.image.resize(image, size, antialias=True)), _resize_mask(mask, size)
+    if tuple(mask.shape) == tuple(size):
+        return image, mask
+    extent, target = tf.shape(mask), tf.constant(size)
+    # Down to half the size bilinear sampling skips no pixel; below, smooth (and slow) filtering is due.
+    image = tf.cond(
+        tf.reduce_any(extent > 2 * target),
+        lambda: tf.image.resize(image, size, antialias=True),
+        lambda: tf.image.resize(tf.cast(image, tf.float32), size),
+    )
+    return _to_uint8(image), _nearest(mask, tf.zeros([2], tf.int32), extent, target, tf.constant(False))
 
 
-def _scaled_crop(image, mask, size, scale, window_place, margin_place):
-    """Resizes by `scale`, crops to `size`, pads what is missing. Crops first, to resize only what is seen."""
-    window = _window(mask, size, scale)
-    size, extent = tf.constant(size), tf.shape(mask)
-    top, left = tf.unstack(_part(extent - window, window_place))
-    image = image[top : top + window[0], left : left + window[1]]
-    mask = mask[top : top + window[0], left : left + window[1]]
-    # A window that was cut out fills the size, where rounding could leave a stripe.
-    whole = tf.minimum(size, _rounded(tf.cast(extent, tf.float32) * scale))
-    target = tf.where(window < extent, size, whole)
+def _scaled_window(image, mask, corner, window, target, flip):
+    """Resizes what a window shows to `target`, mirrored left and right if `flip`; all of them int32 [2]."""
+    image = tf.slice(image, tf.concat([corner, [0]], 0), tf.concat([window, [3]], 0))
+    # The operation is told by a tensor; a condition would cost more than the mirroring.
+    image = tf.raw_ops.Reverse(tensor=image, dims=tf.stack([False, flip, False]))
     # Down to half the size, bilinear sampling skips no pixel, so this needs no (slow) antialiasing.
-    image = tf.image.resize(image, target)
-    mean = tf.reduce_mean(image, [0, 1])
-    missing = size - target
-    before = _part(missing, margin_place)
-    margins = tf.stack([before, missing - before], axis=1)
-    image = tf.pad(image - mean, tf.concat([margins, [[0, 0]]], 0)) + mean
-    return image, tf.pad(_resize_mask(mask, target), margins, constant_values=IGNORE)
+    image = tf.image.resize(tf.cast(image, tf.float32), target)
+    return image, _nearest(mask, corner, window, target, flip)
+
+
+def _nearest(mask, corner, window, target, flip):
+    """Does the same to a mask by nearest neighbor: rows and columns are taken by their numbers."""
+    mask = tf.slice(mask, corner, window)
+    rows, columns = (
+        tf.minimum(
+            tf.cast((tf.range(target[axis], dtype=tf.float32) + 0.5) * step[axis], tf.int32), window[axis] - 1
+        )
+        for step in [tf.cast(window, tf.float32) / tf.cast(target, tf.float32)]
+        for axis in (0, 1)
+    )
+    columns = tf.raw_ops.Reverse(tensor=columns, dims=flip[None])
+    # Whole rows are fast to take, so columns are taken as rows too.
+    return tf.transpose(tf.gather(tf.transpose(tf.gather(mask, rows)), columns))
+
+
+def _padded(image, mask, color, size, place):
+    """Puts margins of a color, uint8 [3], about an image, and ignored ones about its mask, up to `size`."""
+    missing = tf.constant(size) - tf.shape(mask)
+
+    def padded():
+        before = _part(missing, place)
+        after = missing - before
+        left, right = (_plane(color, tf.shape(mask)[0], margin[1]) for margin in (before, after))
+        top, bottom = (_plane(color, margin[0], size[1]) for margin in (before, after))
+        middle = tf.concat([left, image, right], 1)
+        margins = tf.stack([before, after], axis=1)
+        return tf.concat([top, middle, bottom], 0), tf.pad(mask, margins, constant_values=IGNORE)
+
+    return tf.cond(tf.reduce_any(missing > 0), padded, lambda: (image, mask))
+
+
+def _plane(color, height, width):
+    row = tf.reshape(tf.tile(color, [width]), [1, -1])
+    return tf.reshape(tf.tile(row, [height, 1]), [height, width, 3])
 
 
 def _window(mask, size, scale):
     """Returns how much of the image, in its own pixels, a crop of `size` shows."""
     return tf.minimum(tf.shape(mask), _rounded(tf.cast(tf.constant(size), tf.float32) / scale))
+
+
+def _target(mask, window, size, scale):
+    """Returns the size of the window in the crop."""
+    extent, size = tf.shape(mask), tf.constant(size)
+    whole = tf.minimum(size, _rounded(tf.cast(extent, tf.float32) * scale))
+    # A window that was cut out fills the size, where rounding could leave a stripe.
+    return tf.where(window < extent, size, whole)
 
 
 def _varied_place(mask, window, key, first_place, most):
@@ -155,21 +205,27 @@ def _part(room, fraction):
     return tf.cast(tf.cast(room + 1, tf.float32) * fraction, tf.int32)
 
 
-def _jitter(image, brightness, contrast, saturation):
-    """Scales brightness, contrast about the mean luma and saturation about the pixel's: one affine map."""
-    luma = tf.constant(_LUMA)[:, None] * tf.ones([1, 3])
-    matrix = brightness * contrast * (saturation * tf.eye(3) + (1 - saturation) * luma)
-    mean_luma = tf.tensordot(tf.reduce_mean(image, [0, 1]), tf.constant(_LUMA), 1)
-    return tf.tensordot(image, matrix, 1) + brightness * (1 - contrast) * mean_luma
+def _color_map(mean, brightness, contrast, saturation):
+    """Returns the matrix [3, 3] and the offset by which colors change.
+
+    Scales brightness, contrast about the luma of the mean color and saturation about each pixel's luma.
+    """
+    luma = tf.constant(_LUMA)
+    matrix = brightness * contrast * (saturation * tf.eye(3) + (1 - saturation) * luma[:, None])
+    return matrix, brightness * (1 - contrast) * tf.tensordot(mean, luma, 1)
+
+
+def _mean_color(image):
+    # Rows first: sums over long rows are fast, sums over triples are not.
+    rows = tf.reshape(image, [tf.shape(image)[0], -1])
+    return tf.reduce_mean(tf.reshape(tf.reduce_mean(rows, 0), [-1, 3]), 0)
 
 
 def _rounded(lengths):
     return tf.maximum(1, tf.cast(tf.round(lengths), tf.int32))
 
 
-def _resize_mask(mask, size):
-    return tf.image.resize(mask[..., None], size, method="nearest")[..., 0]
-
-
-def _to_uint8(image):
-    return tf.saturate_cast(tf.round(image), tf.uint8)
+def _to_uint8(image, offset=0.0):
+    # One operation clips in one pass over the pixels, tf.clip_by_value in two.
+    clipped = tf.raw_ops.ClipByValue(t=image + (offset + 0.5), clip_value_min=0.0, clip_value_max=255.0)
+    return tf.cast(clipped, tf.uint8)

@@ -1,12 +1,20 @@
 """Looks at every file of a data set before training and refuses what would train to a wrong label."""
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from keras_seg.data.diagnosis import doubtful_foreground, listed, value_problems, variety_problems
-from keras_seg.data.duplicates import shared_images
+from keras_seg.data.diagnosis import (
+    class_warnings,
+    doubtful_foreground,
+    listed,
+    value_problems,
+    variety_problems,
+)
+from keras_seg.data.duplicates import repeated_images, shared_images, similar_images
+from keras_seg.data.headers import png_kind
 from keras_seg.data.inspection import Facts, Problem, inspect_mask, inspect_pair
-from keras_seg.data.reading import format_name, parallel_map
+from keras_seg.data.reading import parallel_map
 from keras_seg.data.samples import MAX_CLASSES, Dataset
 from keras_seg.errors import InputError
 from keras_seg.palette import IGNORE
@@ -23,24 +31,38 @@ _KINDS = (
 )  # In the order in which they are told
 
 
-def check_dataset(dataset: Dataset) -> None:
+def check_dataset(dataset: Dataset) -> list[str]:
     """Reads every image and mask once, in parallel: the quick form of the doctor.
+
+    Returns:
+        Warnings, a line for each kind: the first, with the number of others of its kind.
 
     Raises:
         InputError: one line on the first problem, with the number of others of its kind.
     """
-    problems = find_problems(dataset)
-    if problems:
-        first = problems[0]
-        others = sum(problem.kind == first.kind for problem in problems) - 1
-        raise InputError(first.text + (f" ({others} more like it)" if others else ""))
+    facts = _look(dataset, with_print=True)
+    if problems := problems_of(dataset, facts):
+        raise InputError(_first_of_each_kind(problems)[0])
+    warnings = class_warnings(dataset, facts) + repeated_images(facts) + similar_images(facts)
+    return _first_of_each_kind(warnings)
 
 
 def find_problems(dataset: Dataset) -> list[Problem]:
     """Returns what is wrong with the files of a data set; empty where all is well."""
-    look = partial(inspect_pair, by_color=dataset.mask_colors is not None)
-    facts = {split: list(parallel_map(look, samples)) for split, samples in dataset.splits.items()}
-    return problems_of(dataset, facts)
+    return problems_of(dataset, _look(dataset))
+
+
+def _look(dataset, with_print=False):
+    look = partial(inspect_pair, by_color=dataset.mask_colors is not None, with_print=with_print)
+    return {split: list(parallel_map(look, samples)) for split, samples in dataset.splits.items()}
+
+
+def _first_of_each_kind(problems):
+    counts = Counter(problem.kind for problem in problems)
+    first = {problem.kind: problem.text for problem in reversed(problems)}
+    return [
+        first[kind] + (f" ({count - 1} more like it)" if count > 1 else "") for kind, count in counts.items()
+    ]
 
 
 def problems_of(dataset: Dataset, facts: dict[str, list[Facts]]) -> list[Problem]:
@@ -111,8 +133,7 @@ def are_colored(masks: list[Path]) -> bool:
 def _is_stored_in_color(path):
     try:
         with path.open("rb") as file:
-            head = file.read(26)
+            kind = png_kind(file.read(26))
     except OSError:
         return False
-    # Byte 25 of a PNG is its color type: 2 and 6 are colors, 0, 3 and 4 grey or indices.
-    return head[25:26] in (b"\2", b"\6") if format_name(head) == "PNG" else True
+    return kind is None or kind.color_type in (2, 6)

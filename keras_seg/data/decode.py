@@ -42,9 +42,33 @@ def decode_image(contents):
         tf.errors.InvalidArgumentError: where the bytes are no complete picture.
     """
     image = tf.cond(
-        _is(contents, _JPEG), lambda: _decode_jpeg(contents), lambda: _decode_without_exif(contents)
+        _is(contents, _JPEG),
+        lambda: turn(decode_jpeg_or_png(contents), exif_orientation(contents)),
+        lambda: _decode_other(contents),
     )
     return tf.ensure_shape(image, [None, None, 3])
+
+
+def decode_stored(contents):
+    """Decodes a picture as `decode_image` does, but leaves it as it is stored, whatever EXIF says."""
+    image = tf.cond(
+        _is(contents, _JPEG), lambda: decode_jpeg_or_png(contents), lambda: _decode_other(contents)
+    )
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def decode_jpeg_or_png(contents):
+    """Decodes a JPEG or PNG as it is stored: uint8 RGB [H, W, 3]."""
+    # The accurate transform gives OpenCV's and Pillow's values, bit for bit; the default is up to 8 off.
+    return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def decode_png8(contents, is_palette):
+    """Decodes a PNG of 8 bits in grey, or indices of a palette, to its samples: uint8 [H, W]."""
+    if is_palette:
+        crc = tf.cast(tf.io.decode_raw(tf.strings.substr(contents, 29, 4), tf.uint8), tf.int32)
+        contents = _palette_as_grey(contents, crc)
+    return tf.io.decode_png(contents, channels=1)[:, :, 0]
 
 
 def decode_mask(contents):
@@ -68,7 +92,7 @@ def decode_mask(contents):
     mask = tf.cond(
         _is(contents, _PNG),
         lambda: _decode_png_mask(contents),
-        lambda: _common_value(_decode_without_exif(contents)),
+        lambda: _common_value(_decode_other(contents)),
     )
     return tf.ensure_shape(mask, [None, None])
 
@@ -82,9 +106,12 @@ def decode_mask_colors(contents):
     Raises:
         tf.errors.InvalidArgumentError: where the bytes are no complete picture, or a lossy one.
     """
-    image = tf.cast(_decode_without_exif(_lossless(contents)), tf.int32)
-    codes = tf.tensordot(image, [65536, 256, 1], 1)
-    return tf.ensure_shape(codes, [None, None])
+    return color_codes(tf.ensure_shape(_decode_other(_lossless(contents)), [None, None, 3]))
+
+
+def color_codes(image):
+    """Returns int32 [H, W] of 65536 R + 256 G + B for uint8 RGB [H, W, 3]."""
+    return tf.tensordot(tf.cast(image, tf.int32), [65536, 256, 1], 1)
 
 
 def _lossless(contents):
@@ -104,13 +131,7 @@ def _is(contents, magic):
     return tf.equal(tf.strings.substr(contents, 0, len(magic)), magic)
 
 
-def _decode_jpeg(contents):
-    # The accurate transform gives OpenCV's and Pillow's values, bit for bit; the default is up to 8 off.
-    image = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
-    return _orient(image, exif_orientation(contents))
-
-
-def _decode_without_exif(contents):
+def _decode_other(contents):
     return tf.cond(
         _is(contents, b"BM"),
         lambda: _decode_bmp(contents),
@@ -184,7 +205,9 @@ def _common_value(image, depth=8):
     return tf.where(is_grey, image[:, :, 0], -1 - (65536 * red + 256 * green + blue))
 
 
-def _orient(image, orientation):
+def turn(image, orientation):
+    """Turns a stored picture as its EXIF orientation, 1 to 8, says."""
+
     def turned():
         transpose, up_down, left_right = tf.unstack(tf.gather(_ORIENTATIONS, orientation))
         out = tf.cond(transpose, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)

@@ -6,6 +6,7 @@ from collections import Counter
 from keras_seg.data.inspection import Facts, Problem
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
 from keras_seg.data.samples import Dataset
+from keras_seg.data.tally import count_classes
 from keras_seg.palette import IGNORE
 
 _NEAR = 24  # Levels by which JPEG or smooth scaling moves a value, as a rule
@@ -65,6 +66,33 @@ def doubtful_foreground(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
             " dataset.json.",
         )
         for fact in doubtful
+    ]
+
+
+def class_warnings(dataset: Dataset, facts: dict[str, list[Facts]], may_be_shifted=False) -> list[Problem]:
+    """Returns a problem for each split that lacks classes and for each mask that is ignored altogether.
+
+    Args:
+        dataset: Dataset.
+        facts: of each split's pairs.
+        may_be_shifted: whether nobody named the classes, so that the ids may start at 1 unnoticed.
+    """
+    problems = []
+    for split, tally in count_classes(dataset, facts).items():
+        absent = [name for name, count in zip(dataset.classes, tally.pixels, strict=True) if not count]
+        if absent:
+            cure = "it cannot be learned" if split == "train" else "it has no IoU there"
+            name = dataset.root or dataset.name
+            text = f"{name}: {split} holds no pixel of {listed(absent)}; {cure}: add images of it."
+            if split == "train" and may_be_shifted and absent[0] == dataset.classes[0]:
+                text += " Do the ids start at 1? Then --reduce-zero-label."
+            problems.append(Problem("absent", text))
+    table = label_table(dataset)
+    return problems + [
+        Problem("void", f"{fact.mask}: every pixel is ignored; label it or leave the pair out.")
+        for found in facts.values()
+        for fact in found
+        if fact.counts and (table[list(fact.counts)] == IGNORE).all()
     ]
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from keras_seg.data.headers import format_name
 from keras_seg.data.labels import code_color
-from keras_seg.data.reading import decode_bytes, format_name, read_bytes
+from keras_seg.data.reading import decode_bytes, read_bytes
 from keras_seg.data.samples import ArraySample, Sample
 from keras_seg.errors import InputError
 

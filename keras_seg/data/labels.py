@@ -9,6 +9,7 @@ from keras_seg.palette import IGNORE
 NO_CLASS = MAX_CLASSES  # The id of every mask value that is neither a class nor ignored.
 NUM_VALUES = 1 << 16
 NUM_COLORS = 1 << 24
+_FEW = 3  # Ignored values that are compared one by one
 
 
 def label_table(dataset: Dataset) -> np.ndarray:
@@ -43,22 +44,38 @@ def code_color(code: int) -> tuple[int, int, int]:
     return code >> 16, code >> 8 & 255, code & 255
 
 
-def to_ids(mask, table):
+def to_ids(mask, dataset: Dataset):
     """Maps mask values or color codes to class ids in the graph.
 
     Args:
-        mask: int32 [H, W] of stored values; negative where there is none (a color among values).
-        table: `label_table` of the data set.
+        mask: uint8 or int32 [H, W] of stored values; negative where there is none (a color among values).
+        dataset: Dataset.
 
     Returns:
-        uint8 [H, W], 255 where ignored.
-
-    Raises:
-        tf.errors.InvalidArgumentError: where a value is no class; `check_dataset` tells which.
+        uint8 [H, W], 255 where ignored; where a value is no class, something that `are_ids` refuses.
     """
+    table = label_table(dataset)
+    if mask.dtype == tf.uint8:
+        return _bytes_to_ids(mask, table[:256], dataset.num_classes)
+    with tf.device("CPU"):
+        # A tensor, which the graph refers to: a table of colors has 16 MiB.
+        table = tf.constant(table)
     # Beyond the table lies nothing but what a decoder should not have given: no class.
     ids = tf.gather(table, tf.clip_by_value(mask, 0, tf.size(table) - 1))
-    is_right = tf.reduce_all((mask >= 0) & (mask < tf.size(table)) & tf.not_equal(ids, NO_CLASS))
-    check = tf.debugging.Assert(is_right, ["a mask holds a value that is no class; check_dataset names it"])
-    with tf.control_dependencies([check]):
-        return tf.identity(ids)
+    return tf.where((mask >= 0) & (mask < tf.size(table)), ids, tf.constant(NO_CLASS, tf.uint8))
+
+
+def are_ids(ids, num_classes):
+    """Returns whether all of uint8 ids [H, W] are classes or 255: in bytes, 255 + 1 is 0."""
+    return tf.reduce_max(ids + 1) <= num_classes
+
+
+def _bytes_to_ids(mask, table, num_classes):
+    ignored = np.flatnonzero(table[:IGNORE] == IGNORE)
+    kept = np.setdiff1d(np.arange(num_classes), ignored)
+    if len(ignored) > _FEW or table[IGNORE] != IGNORE or (table[kept] != kept).any():
+        return tf.gather(tf.constant(table), tf.cast(mask, tf.int32))
+    # The values are ids already. A few comparisons cost less than looking up every pixel.
+    for value in ignored:
+        mask = tf.where(tf.equal(mask, value), tf.constant(IGNORE, tf.uint8), mask)
+    return mask

@@ -1,19 +1,15 @@
 """Batches for training and evaluation with tf.data: decoded, augmented and batched beside the model."""
 
 import itertools
-import os
 
 import tensorflow as tf
 
 from keras_seg.data.augment import Augmentation, resize
 from keras_seg.data.augment import augment as augment_pair
-from keras_seg.data.decode import decode_image, decode_mask, decode_mask_colors
-from keras_seg.data.labels import label_table, to_ids
+from keras_seg.data.loading import make_loader
 from keras_seg.data.memory import available_memory
-from keras_seg.data.reading import image_size as read_size
-from keras_seg.data.reading import parallel_map
-from keras_seg.data.samples import ArraySample, Dataset
-from keras_seg.data.tiff import decode_tiff_image, decode_tiff_mask, decode_tiff_mask_colors, with_tiff
+from keras_seg.data.reading import parallel_map, read_header
+from keras_seg.data.samples import Dataset
 from keras_seg.errors import InputError
 
 AUTOTUNE = tf.data.AUTOTUNE
@@ -49,22 +45,23 @@ def train_batches(dataset, image_size, batch_size, seed=0, *, augment=True, cach
         raise InputError(
             f"The image size must be at least 1 x 1, received {image_size[0]} x {image_size[1]}."
         )
-    stored, load = _source(samples, dataset)
-    if _fits(samples) if cache == "auto" else cache:
-        stored, load = _map(stored, load).cache(), None
+    headers = list(parallel_map(read_header, samples))
+    stored, load = make_loader(samples, headers, dataset)
+    if _fits(headers) if cache == "auto" else cache:
+        stored, load = _map(stored, load).cache(), lambda *pair: pair
 
     epochs = tf.data.Dataset.range(start_epoch, _FOREVER)
     stream = epochs.flat_map(lambda epoch: _shuffle(stored, len(samples), seed, epoch))
-    if load:
-        stream = _map(stream, load)
-
     options = Augmentation() if augment is True else augment
 
-    def prepare(step, pair):
+    def prepare(step, element):
+        image, mask = load(*element)
         if options:
-            return augment_pair(*pair, image_size, tf.stack([tf.constant(seed, tf.int64), step]), options)
-        return resize(*pair, image_size)
+            key = tf.stack([tf.constant(seed, tf.int64), step])
+            return augment_pair(image, mask, image_size, key, options)
+        return resize(image, mask, image_size)
 
+    # One step, since each hands every pair over to other threads.
     stream = _map(stream.enumerate(start_epoch * len(samples)), prepare)
     return _batch(stream, _batch_sizes(len(samples), batch_size))
 
@@ -82,11 +79,11 @@ def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18):
         tf.data.Dataset of (uint8 RGB [B, H, W, 3], int32 class ids [B, H, W], 255 ignored), of known length.
     """
     samples = dataset.split(split)[:limit]
-    sizes = []
-    for (height, width), run in itertools.groupby(parallel_map(read_size, samples)):
+    headers, sizes = list(parallel_map(read_header, samples)), []
+    for (height, width), run in itertools.groupby(header.size for header in headers):
         most = max(1, max_pixels // (height * width))
         sizes += _batch_sizes(len(list(run)), most)
-    stored, load = _source(samples, dataset)
+    stored, load = make_loader(samples, headers, dataset)
     return _batch(_map(stored, load), sizes).apply(tf.data.experimental.assert_cardinality(len(sizes)))
 
 
@@ -95,42 +92,10 @@ def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
     return -(-len(dataset.split("train")) // batch_size)
 
 
-def _source(samples, dataset):
-    """Returns a tf.data.Dataset of what stands for the samples, and the function that makes pairs of it."""
-    with tf.device("CPU"):
-        # A tensor, which the graph refers to: a table of colors has 16 MiB.
-        table = tf.constant(label_table(dataset))
-    if isinstance(samples[0], ArraySample):
-        signature = (tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([None, None], tf.int32))
-        pairs = tf.data.Dataset.from_generator(
-            lambda: ((sample.image, sample.mask) for sample in samples), output_signature=signature
-        )
-        return pairs, lambda image, mask: (image, to_ids(mask, table))
-    # As bytes, since a file's name need not be valid text.
-    images = [os.fsencode(sample.image) for sample in samples]
-    masks = [os.fsencode(sample.mask) for sample in samples]
-
-    read_image = with_tiff(decode_image, decode_tiff_image, tf.uint8, rank=3)
-    if dataset.mask_colors is None:
-        read_mask = with_tiff(decode_mask, decode_tiff_mask, tf.int32, rank=2)
-    else:
-        read_mask = with_tiff(decode_mask_colors, decode_tiff_mask_colors, tf.int32, rank=2)
-
-    def load(image, mask):
-        image, mask = read_image(tf.io.read_file(image)), read_mask(tf.io.read_file(mask))
-        same = tf.debugging.assert_equal(
-            tf.shape(image)[:2], tf.shape(mask), "a mask and its image differ in size"
-        )
-        with tf.control_dependencies([same]):
-            return image, to_ids(mask, table)
-
-    return tf.data.Dataset.from_tensor_slices((images, masks)), load
-
-
-def _fits(samples):
-    if isinstance(samples[0], ArraySample):
+def _fits(headers):
+    if headers[0].format == "array":
         return True
-    pixels = sum(height * width for height, width in parallel_map(read_size, samples))
+    pixels = sum(height * width for height, width in (header.size for header in headers))
     return pixels * _BYTES_PER_PIXEL < available_memory() * _CACHED_PART
 
 

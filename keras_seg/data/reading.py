@@ -1,14 +1,13 @@
 """Reads single files, many at a time, and says in one line what is wrong with one that cannot be read."""
 
 import os
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from keras_seg.data import tiff
 from keras_seg.data.decode import (
@@ -18,17 +17,11 @@ from keras_seg.data.decode import (
     decode_mask_colors,
     exif_orientation,
 )
+from keras_seg.data.headers import PngKind, format_name, png_kind, refuse_absurd_size, stored_size
 from keras_seg.data.labels import label_table
 from keras_seg.data.samples import ArraySample, Dataset, Sample
 from keras_seg.errors import InputError
 
-_MAGIC = {
-    b"\xff\xd8": "JPEG",
-    b"\x89PNG": "PNG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"RIFF": "WebP",
-} | dict.fromkeys(tiff.MAGIC, "TIFF")
 _OTHER_MAGIC = {b"%PDF": "PDF"}
 _DECODERS = {
     "image": decode_image,
@@ -74,22 +67,58 @@ def read_sample(sample: Sample | ArraySample, dataset: Dataset) -> tuple[np.ndar
     return image, label_table(dataset)[mask]
 
 
+class Header(NamedTuple):
+    """What is known of a sample before it is decoded.
+
+    Attributes:
+        size: (height, width) of the image in pixels, as it is seen.
+        format: of the image, "array" where it is in memory.
+        orientation: of the image, 1 to 8 as in EXIF.
+        mask: how a PNG mask stores its samples, or None.
+    """
+
+    size: tuple[int, int]
+    format: str | None = "array"
+    orientation: int = 1
+    mask: PngKind | None = None
+
+
 def image_size(sample: Sample | ArraySample) -> tuple[int, int]:
     """Returns (height, width) as the picture is seen, from the file's header alone; raises InputError."""
+    return read_header(sample, with_mask=False).size
+
+
+def read_header(sample: Sample | ArraySample, with_mask: bool = True) -> Header:
+    """Reads the starts of a sample's two files; raises InputError."""
     if isinstance(sample, ArraySample):
-        return sample.image.shape[:2]
+        return Header(sample.image.shape[:2])
     try:
-        with sample.image.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            head = file.read(EXIF_SEARCH_BYTES)
-            file.seek(0)
-            with Image.open(file) as picture:
-                width, height = picture.size
-    except Exception:  # Pillow answers damaged headers with many kinds; a full decode tells what it is.
-        return read_image(sample.image).shape[:2]
-    # From 5 on, the picture lies on its side.
-    is_turned = format_name(head) == "JPEG" and b"Exif" in head and _decoder("orientation")(head) >= 5
-    return (width, height) if is_turned else (height, width)
+        with sample.image.open("rb") as file:
+            contents = file.read(EXIF_SEARCH_BYTES)
+            size = stored_size(contents)
+            if size is None:  # A TIFF's header may be at the end; others are damaged or no pictures.
+                contents += file.read()
+                size = stored_size(contents)
+    except OSError as error:
+        raise _cannot_be_read(sample.image, error) from None
+    refuse_absurd_size(sample.image, size)
+    name, orientation = format_name(contents), 1
+    if name == "JPEG" and b"Exif" in contents:
+        with tf.device("CPU"):
+            orientation = int(_decoder("orientation")(contents[:EXIF_SEARCH_BYTES]))
+    if size is None:
+        size = decode_bytes(sample.image, contents, "image").shape[:2]
+    elif orientation >= 5:  # The picture lies on its side.
+        size = size[::-1]
+    return Header(size, name, orientation, png_kind(_start_of(sample.mask)) if with_mask else None)
+
+
+def _start_of(path):
+    try:
+        with path.open("rb") as file:
+            return file.read(26)
+    except OSError as error:
+        raise _cannot_be_read(path, error) from None
 
 
 def parallel_map(function, items):
@@ -102,11 +131,6 @@ def parallel_map(function, items):
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def format_name(contents: bytes) -> str | None:
-    """Returns the name of the picture format that the bytes begin like, or None."""
-    return next((name for magic, name in _MAGIC.items() if contents.startswith(magic)), None)
-
-
 @cache
 def _decoder(kind):
     return tf.function(_DECODERS[kind], input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
@@ -117,7 +141,11 @@ def read_bytes(path) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
+        raise _cannot_be_read(path, error) from None
+
+
+def _cannot_be_read(path, error):
+    return InputError(f"{path}: cannot be read: {error.strerror}.")
 
 
 def _decode(path, kind):
@@ -127,6 +155,7 @@ def _decode(path, kind):
 def decode_bytes(path, contents: bytes, kind: str) -> np.ndarray:
     """Decodes a file that was read: `kind` is "image", "mask" or "mask colors"; raises InputError."""
     name = format_name(contents)
+    refuse_absurd_size(path, stored_size(contents))
     if kind != "image" and (name == "JPEG" or (name == "WebP" and contents[12:16] != b"VP8L")):
         lossy = "JPEG" if name == "JPEG" else "lossy WebP"
         raise InputError(f"{path}: is a {lossy}, whose compression changes class ids; save masks as PNG.")

@@ -17,7 +17,7 @@ from keras_seg.errors import InputError
 from keras_seg.palette import IGNORE, default_colors
 
 CLASSES = ("ground", "circle", "square", "triangle", "star")
-COUNTS = {"train": 400, "val": 80}
+COUNTS = {"train": 480, "val": 80}
 SIZE = (64, 64)
 _HUES = (None, 0, 45, 90, 135)  # Center of each class's hues, of 180
 _HUE_SPREAD = 22  # Half of the distance to the next class is 22.5
@@ -36,7 +36,7 @@ def draw_shapes(*, counts=None, size=SIZE, seed=0) -> Dataset:
     """Draws the data set `shapes` in memory.
 
     Args:
-        counts: number of pictures per split, by default 400 for train and 80 for val.
+        counts: number of pictures per split, by default 480 for train and 80 for val.
         size: (height, width) of the pictures in pixels.
         seed: picture i of a split depends on the seed, the split and i alone.
 

@@ -1,0 +1,92 @@
+"""What the first bytes of a picture say: its format, its size and the kind of its samples.
+
+PNG: W3C recommendation, third edition, section 11.2. WebP: RFC 9649, section 2.
+"""
+
+import io
+import warnings
+from typing import NamedTuple
+
+from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+
+from keras_seg.data import tiff
+from keras_seg.errors import InputError
+
+# In color these fill 384 MiB; TensorFlow's decoders refuse 512 MiB in words that nobody understands.
+MAX_PIXELS = 1 << 27
+_MAGIC = {
+    b"\xff\xd8": "JPEG",
+    b"\x89PNG": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"RIFF": "WebP",
+} | dict.fromkeys(tiff.MAGIC, "TIFF")
+# Pillow's own open() refuses large pictures without a word on how large, and tries every format in turn.
+_OPENERS = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+}
+
+
+class PngKind(NamedTuple):
+    """How a PNG stores its samples: bits per sample, and 0 grey, 2 RGB, 3 palette, 4 and 6 with alpha."""
+
+    depth: int
+    color_type: int
+
+
+GREY_8, PALETTE_8 = PngKind(8, 0), PngKind(8, 3)
+
+
+def format_name(contents: bytes) -> str | None:
+    """Returns the name of the picture format that the bytes begin like, or None."""
+    return next((name for magic, name in _MAGIC.items() if contents.startswith(magic)), None)
+
+
+def png_kind(contents: bytes) -> PngKind | None:
+    """Returns how a PNG stores its samples, from its first 26 bytes; None of other files."""
+    is_png = len(contents) >= 26 and contents.startswith(b"\x89PNG")
+    return PngKind(contents[24], contents[25]) if is_png else None
+
+
+def stored_size(contents: bytes) -> tuple[int, int] | None:
+    """Returns (height, width) as a file's header tells it, before any turn; None where it tells nothing.
+
+    Args:
+        contents: the file, or as much of its start as holds the header.
+    """
+    name = format_name(contents)
+    try:
+        if name == "WebP":
+            return _webp_size(contents)  # Pillow would decode it.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            width, height = _OPENERS[name](io.BytesIO(contents)).size
+        return height, width
+    except Exception:  # Pillow answers damaged headers with many kinds.
+        return None
+
+
+def refuse_absurd_size(path, size: tuple[int, int] | None):
+    """Raises InputError where a picture is, by its header, more than can be read."""
+    if size is not None and size[0] * size[1] > MAX_PIXELS:
+        height, width = size
+        raise InputError(
+            f"{path}: says that it is {width} x {height} pixels; at most {MAX_PIXELS:,} pixels can be read:"
+            " cut it into tiles, or replace it if that is wrong."
+        )
+
+
+def _webp_size(contents):
+    kind, data = contents[12:16], contents[20:30]
+    if kind == b"VP8X":
+        width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (4, 7))
+    elif kind == b"VP8L":
+        bits = int.from_bytes(data[1:5], "little")
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    else:
+        width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+    return height, width

@@ -1,0 +1,98 @@
+"""The graph that loads a data set's samples, as short as the formats that occur in it allow.
+
+Each operation in a graph costs time, whether its branch is taken or not; one that is not there costs none.
+"""
+
+import os
+from functools import partial
+
+import tensorflow as tf
+
+from keras_seg.data.decode import (
+    color_codes,
+    decode_jpeg_or_png,
+    decode_mask,
+    decode_mask_colors,
+    decode_png8,
+    decode_stored,
+    turn,
+)
+from keras_seg.data.headers import GREY_8, PALETTE_8
+from keras_seg.data.labels import are_ids, to_ids
+from keras_seg.data.samples import ArraySample
+from keras_seg.data.tiff import decode_tiff_image, decode_tiff_mask, decode_tiff_mask_colors, with_tiff
+
+
+def make_loader(samples, headers, dataset):
+    """Returns what stands for the samples, and how pairs are made of it.
+
+    Args:
+        samples: the samples of a split.
+        headers: the Header of each.
+        dataset: Dataset.
+
+    Returns:
+        A tf.data.Dataset, and a function of its elements that gives an image, uint8 [H, W, 3], and class ids,
+        uint8 [H, W]; it fails where a mask does not fit its image or holds a value that is no class.
+    """
+    sizes = {header.size for header in headers}
+    # Where all sizes are alike, the graph need not compute with them.
+    size = sizes.pop() if len(sizes) == 1 else (None, None)
+    if isinstance(samples[0], ArraySample):
+        elements, decode = _arrays(samples)
+    else:
+        elements, decode = _files(samples, headers, dataset.mask_colors is not None)
+
+    def load(*element):
+        image, mask = decode(*element)
+        ids = to_ids(mask, dataset)
+        is_right = tf.reduce_all(tf.equal(tf.shape(image)[:2], tf.shape(mask)))
+        is_right &= are_ids(ids, dataset.num_classes)
+        message = "a mask differs in size from its image or holds a value that is no class; see check_dataset"
+        with tf.control_dependencies([tf.raw_ops.Assert(condition=is_right, data=[message])]):
+            return tf.ensure_shape(image, (*size, 3)), tf.ensure_shape(ids, size)
+
+    return elements, load
+
+
+def _arrays(samples):
+    signature = (tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([None, None], tf.uint8))
+    pairs = tf.data.Dataset.from_generator(
+        lambda: ((sample.image, sample.mask) for sample in samples), output_signature=signature
+    )
+    return pairs, lambda image, mask: (image, mask)
+
+
+def _files(samples, headers, by_color):
+    # As bytes, since a file's name need not be valid text.
+    images = [os.fsencode(sample.image) for sample in samples]
+    masks = [os.fsencode(sample.mask) for sample in samples]
+    orientations = [header.orientation for header in headers]
+    decode_image = _image_decoder({header.format for header in headers})
+    decode_stored_mask = _mask_decoder({header.mask for header in headers}, by_color)
+
+    def decode(image, mask, orientation):
+        image = decode_image(tf.io.read_file(image))
+        if any(number > 1 for number in orientations):
+            image = turn(image, orientation)
+        return image, decode_stored_mask(tf.io.read_file(mask))
+
+    return tf.data.Dataset.from_tensor_slices((images, masks, orientations)), decode
+
+
+def _image_decoder(formats):
+    if formats <= {"JPEG", "PNG"}:
+        return decode_jpeg_or_png
+    if "TIFF" in formats:
+        return with_tiff(decode_stored, decode_tiff_image, tf.uint8, rank=3)
+    return decode_stored
+
+
+def _mask_decoder(kinds, by_color):
+    if by_color:
+        if None not in kinds:
+            return lambda contents: color_codes(decode_jpeg_or_png(contents))
+        return with_tiff(decode_mask_colors, decode_tiff_mask_colors, tf.int32, rank=2)
+    if kinds in ({GREY_8}, {PALETTE_8}):
+        return partial(decode_png8, is_palette=kinds == {PALETTE_8})
+    return with_tiff(decode_mask, decode_tiff_mask, tf.int32, rank=2)
