@@ -1,20 +1,17 @@
 """Runs a SavedModel with the C++ loader behind TensorFlow Serving, by ctypes: TF_LoadSessionFromSavedModel.
 
-TensorFlow's Python code is not imported. A failed check in C++ ends the whole process, so `run` starts this
-file as a script in one of its own and reads its answers.
+TensorFlow's Python code is not imported. A failed check in C++ ends the whole process, so it belongs in one
+of its own: tests/model_server.py.
 """
 
 import ctypes
 import importlib.util
-import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
 # numpy dtype -> TF_DataType of tensorflow/c/tf_datatype.h
-DATA_TYPES = {"float32": 1, "int32": 3, "uint8": 4, "object": 7, "int64": 9}
+DATA_TYPES = {"float32": 1, "int32": 3, "uint8": 4, "object": 7, "int64": 9, "bool": 10}
 NAMES = {code: name for name, code in DATA_TYPES.items()}
 STRING_SIZE = 24  # sizeof(TF_TString)
 POINTER = ctypes.c_void_p
@@ -29,7 +26,7 @@ RESULTS = {
 _LIST = [POINTER, POINTER, ctypes.c_int]  # TF_Output array, TF_Tensor* array, length
 ARGUMENTS = {
     "TF_GetCode TF_Message TF_TensorData TF_TensorByteSize TF_TensorType TF_NumDims": [POINTER],
-    "TF_DeleteTensor TF_StringInit TF_StringGetDataPointer TF_StringGetSize": [POINTER],
+    "TF_DeleteTensor TF_DeleteStatus TF_StringInit TF_StringGetDataPointer TF_StringGetSize": [POINTER],
     "TF_Dim": [POINTER, ctypes.c_int],
     "TF_GraphOperationByName": [POINTER, ctypes.c_char_p],
     "TF_StringCopy": [POINTER, ctypes.c_char_p, ctypes.c_size_t],
@@ -51,41 +48,56 @@ class Buffer(ctypes.Structure):
     _fields_ = (("data", POINTER), ("length", ctypes.c_size_t), ("data_deallocator", POINTER))
 
 
+class LoaderError(RuntimeError):
+    """What the loader or the model says, with its code of tensorflow/c/tf_status.h, which are gRPC's."""
+
+    def __init__(self, message, code):
+        super().__init__(message)
+        self.code = code
+
+
 class Session:
-    """A loaded SavedModel; `run` raises RuntimeError with the loader's message."""
+    """A loaded SavedModel; `run` raises LoaderError and may be called from several threads."""
 
     def __init__(self, folder):
         self.tf = _library()
-        self.status = self.tf.TF_NewStatus()
+        status = self.tf.TF_NewStatus()
         self.graph = self.tf.TF_NewGraph()
         meta_graph = self.tf.TF_NewBuffer()
         tags = (ctypes.c_char_p * 1)(b"serve")
         options, path = self.tf.TF_NewSessionOptions(), str(folder).encode()
         self.session = self.tf.TF_LoadSessionFromSavedModel(
-            options, None, path, tags, 1, self.graph, meta_graph, self.status
+            options, None, path, tags, 1, self.graph, meta_graph, status
         )
-        self._check()
+        self._check(status)
         buffer = Buffer.from_address(meta_graph)
         self.signatures = read_signatures(ctypes.string_at(buffer.data, buffer.length))
 
-    def run(self, signature, inputs):
-        """Feeds {input name: array} to a signature and returns {output name: array}."""
+    def run(self, signature, inputs, outputs=()):
+        """Feeds {input name: array} to a signature and returns {output name: array}, all or those named."""
         names_in, names_out = self.signatures[signature]
+        names_out = {name: names_out[name] for name in outputs} if outputs else names_out
         num_in, num_out = len(inputs), len(names_out)
         feeds = (Output * num_in)(*(self._output(names_in[name]) for name in inputs))
         tensors = (POINTER * num_in)(*(self._tensor(np.asarray(value)) for value in inputs.values()))
         fetches = (Output * num_out)(*map(self._output, names_out.values()))
         answers = (POINTER * num_out)()
         fed, fetched = (feeds, tensors, num_in), (fetches, answers, num_out)
-        self.tf.TF_SessionRun(self.session, None, *fed, *fetched, None, 0, None, self.status)
+        status = self.tf.TF_NewStatus()
+        self.tf.TF_SessionRun(self.session, None, *fed, *fetched, None, 0, None, status)
         for tensor in tensors:
             self.tf.TF_DeleteTensor(tensor)
-        self._check()
-        return {name: self._array(tensor) for name, tensor in zip(names_out, answers, strict=True)}
+        self._check(status)
+        found = {name: self._array(tensor) for name, tensor in zip(names_out, answers, strict=True)}
+        for tensor in answers:
+            self.tf.TF_DeleteTensor(tensor)
+        return found
 
-    def _check(self):
-        if self.tf.TF_GetCode(self.status):
-            raise RuntimeError(self.tf.TF_Message(self.status).decode(errors="replace"))
+    def _check(self, status):
+        code, message = self.tf.TF_GetCode(status), self.tf.TF_Message(status)
+        self.tf.TF_DeleteStatus(status)
+        if code:
+            raise LoaderError(message.decode(errors="replace"), code)
 
     def _output(self, name):
         operation, _, index = name.partition(":")
@@ -174,46 +186,3 @@ def _fields(message, number):
             values.append(message[at : at + length])
         at += length
     return values
-
-
-def run(folder, requests, scratch, timeout=120):
-    """Sends requests to a SavedModel in a process of its own.
-
-    Args:
-        folder: the SavedModel.
-        requests: list of (signature, {input name: array}); strings are arrays of bytes with dtype object.
-        scratch: folder for the files that go to and fro.
-        timeout: seconds.
-
-    Returns:
-        (exit status, answers): for every request that the process lived to answer a dict of arrays, or a
-        string, the error.
-    """
-    questions, answers = Path(scratch, "requests.pickle"), Path(scratch, "answers.pickle")
-    questions.write_bytes(pickle.dumps(requests))
-    answers.unlink(missing_ok=True)
-    command = [sys.executable, __file__, str(folder), str(questions), str(answers)]
-    process = subprocess.run(command, timeout=timeout, capture_output=True, text=True)
-    if not answers.exists():
-        raise RuntimeError(process.stderr[-2000:])
-    found = []
-    with answers.open("rb") as file:
-        while file.peek(1):
-            found.append(pickle.load(file))
-    return process.returncode, found
-
-
-def main(folder, questions, answers):
-    session = Session(folder)
-    with Path(answers).open("wb") as file:
-        for signature, inputs in pickle.loads(Path(questions).read_bytes()):
-            try:
-                answer = session.run(signature, inputs)
-            except RuntimeError as error:
-                answer = str(error)
-            pickle.dump(answer, file)
-            file.flush()  # The next request may be the last.
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

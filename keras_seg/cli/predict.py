@@ -5,12 +5,22 @@ from functools import partial
 from pathlib import Path
 
 from keras_seg.cli.quiet import import_tensorflow
+from keras_seg.errors import InputError
 
 
 def add_arguments(parser):
     """Adds the flags."""
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="images, folders or globs")
-    parser.add_argument("--run", dest="run_folder", metavar="RUN", required=True, help="run folder")
+    parser.add_argument("--run", dest="run_folder", metavar="RUN", help="run folder")
+    parser.add_argument(
+        "--server",
+        metavar="HOST:PORT",
+        help="ask TensorFlow Serving instead: HOST:PORT (gRPC) or http://HOST:PORT (REST), and /MODEL where "
+        "--run does not say which",
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, metavar="SECONDS", help="for each answer of --server"
+    )
     parser.add_argument("--output", metavar="FOLDER", required=True, help="folder for the masks")
     parser.add_argument("--overlay", action="store_true", help="also write the classes drawn over the image")
     parser.add_argument(
@@ -20,6 +30,10 @@ def add_arguments(parser):
 
 def run(arguments):
     """Predicts; one bad image is reported and the rest are done."""
+    if arguments.server:
+        return _ask_server(arguments)
+    if not arguments.run_folder:
+        raise InputError("no model; name a run folder with --run, or a server with --server")
     import_tensorflow()
     from tqdm import tqdm
 
@@ -38,7 +52,37 @@ def run(arguments):
         confidence=arguments.confidence,
         progress=partial(tqdm, unit="image", desc="predict"),
     )
-    for line in summary.failed:
+    return _report(summary.failed, paths, output)
+
+
+def _ask_server(arguments):
+    from tqdm import tqdm
+
+    from keras_seg.cli.quiet import quiet_start
+    from keras_seg.runs import Run
+
+    with quiet_start():
+        from keras_seg.inference import expand_inputs
+        from keras_seg.serving import Client
+        from keras_seg.serving.remote import predict_files
+
+    name = Run.open(arguments.run_folder).config["model"] if arguments.run_folder else None
+    paths = expand_inputs(arguments.inputs)
+    output = Path(arguments.output)
+    with Client(arguments.server, name, timeout=arguments.timeout) as client:
+        failed = predict_files(
+            client,
+            paths,
+            output,
+            overlay=arguments.overlay,
+            confidence=arguments.confidence,
+            progress=partial(tqdm, unit="image", desc="predict", total=len(paths)),
+        )
+    return _report(failed, paths, output)
+
+
+def _report(failed, paths, output):
+    for line in failed:
         print(f"error: {line}", file=sys.stderr)
-    print(f"{summary.done} of {len(paths)} images labeled in {output}")
-    return 2 if summary.failed else 0
+    print(f"{len(paths) - len(failed)} of {len(paths)} images labeled in {output}")
+    return 2 if failed else 0

@@ -3,21 +3,24 @@
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.palette import IGNORE
-from keras_seg.serving.signatures import bytes_signature, mask_signature
+from keras_seg.serving.configs import write_configs
+from keras_seg.serving.signatures import build_signatures
+from keras_seg.serving.warmup import MAX_RECORDS, warmup_requests, write_warmup
 
-# TensorFlow Serving leaves this folder alone and keeps it with the model.
-LABELS = Path("assets.extra", "labels.json")
+LABELS = "labels.json"  # In the SavedModel's `assets`.
 
 
-def export_saved_model(model, folder, *, classes, colors):
-    """Writes a SavedModel with the signatures `serving_default` (arrays) and `bytes` (encoded pictures).
+def export_saved_model(model, folder, *, classes, colors, name=None, warm_up=(), image_size=None, **limits):
+    """Writes a SavedModel with every signature of `docs/serving.md`, and the server's settings beside it.
 
     It is written beside `folder` and renamed, since a running server loads a version as soon as it is there.
 
@@ -26,6 +29,10 @@ def export_saved_model(model, folder, *, classes, colors):
         folder: version folder to write, for instance `RUN/export/1`.
         classes: class names in id order.
         colors: RGB per class, [C, 3].
+        name: of the model at the server; the network's by default.
+        warm_up: (height, width) pairs: the server tries every signature at these sizes before it serves.
+        image_size: (height, width) that the endpoints of arrays are held to, as batching needs; None: any.
+        **limits: of `build_signatures`: `max_pixels`, `max_tiled_pixels` and `tile`.
 
     Returns:
         Path of the folder.
@@ -34,17 +41,21 @@ def export_saved_model(model, folder, *, classes, colors):
         InputError: the folder exists or cannot be written, there are more than 255 classes, their number is
             not the model's, or Keras runs on another backend than TensorFlow.
     """
-    folder = Path(folder)
+    folder, name = Path(folder), name or model.name
     _check(model, folder, classes, colors)
+    requests = warmup_requests(warm_up, array_size=image_size) if warm_up else []
+    if len(requests) > MAX_RECORDS:
+        raise InputError(f"{len(warm_up)} warm-up sizes make more than {MAX_RECORDS} requests; name fewer")
     make_folder(folder.parent)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        _write(model, temporary)
-        labels = temporary / LABELS
-        labels.parent.mkdir()
-        content = {"classes": list(classes), "colors": [[int(c) for c in color] for color in colors]}
-        labels.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        signatures = build_signatures(model, classes, colors, image_size=image_size, **limits)
+        labels = {"classes": list(classes), "colors": [[int(c) for c in color] for color in colors]}
+        _write(temporary, signatures, labels)
+        if requests:
+            write_warmup(temporary, name, requests)
         temporary.rename(folder)
+        write_configs(folder.parent, name, image_size)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{folder}: cannot be written ({reason}); name another --output") from None
@@ -79,11 +90,13 @@ def _check(model, folder, classes, colors):
         )
 
 
-def _write(model, folder):
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    # The first endpoint is the one that a request without a signature name gets.
-    for name, build in (("serving_default", mask_signature), ("bytes", bytes_signature)):
-        function, signature = build(model)
-        archive.add_endpoint(name, function, signature)
-    archive.write_out(folder, verbose=False)
+def _write(folder, signatures, labels):
+    """Saves with TensorFlow itself, as Keras's own archive traces every function twice."""
+    module = tf.Module()
+    variables = {id(v): v for function in signatures.values() for v in function.variables}
+    module.weights = list(variables.values())
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, LABELS)
+        path.write_text(json.dumps(labels, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        module.labels = tf.saved_model.Asset(str(path))
+        tf.saved_model.save(module, str(folder), signatures=signatures)

@@ -8,51 +8,183 @@ import tensorflow as tf
 
 from keras_seg.data import decode_image
 from keras_seg.inference import classify
+from keras_seg.serving.limits import within_limit
+from keras_seg.serving.tiles import tiled_mask
 
 MAX_PIXELS = 1 << 25  # 8 GiB for each full-size map of 64 float32 channels, such as VGG16's first
+MAX_TILED_PIXELS = 1 << 27  # 2.5 GB of kept logits at 16,384 pixels of width and 150 classes
+TILE = 512
+_MAX_MESSAGE = (1 << 31) - (1 << 20)  # Bytes; a protocol buffer ends at 2 GiB.
+_MAX_LABELS = 256  # Copies of the table of classes in one answer.
+_MAX_JPEG_SIDE = 65500  # Pixels
+_ALPHA, _JPEG_QUALITY = 0.5, 92  # As in the pictures that predict.py writes.
 
 
-def mask_signature(model, max_pixels=MAX_PIXELS):
-    """Returns `(function, input signature)`: uint8 RGB `images` [N, H, W, 3] -> uint8 `mask` [N, H, W].
-
-    Args:
-        model: `keras.Model` to logits.
-        max_pixels: N * H * W at most; beyond it the request is an error.
-    """
-    shape = [None, *model.inputs[0].shape[1:]]
-
-    def mask(images):
-        return {"mask": _masks(model, _checked(images, shape, max_pixels))}
-
-    return mask, [tf.TensorSpec(shape, tf.uint8, name="images")]
-
-
-def bytes_signature(model, max_pixels=MAX_PIXELS):
-    """Returns `(function, input signature)`: string `image_bytes` [N] -> string `mask_bytes` [N].
-
-    Each is a whole file: JPEG, PNG, BMP, GIF or WebP in, and a grey PNG of class ids out, of that picture's
-    size and EXIF orientation. The pictures of a request may differ in size.
+def build_signatures(
+    model,
+    classes,
+    colors,
+    *,
+    image_size=None,
+    max_pixels=MAX_PIXELS,
+    max_tiled_pixels=MAX_TILED_PIXELS,
+    tile=TILE,
+):
+    """Returns `{name: concrete function}` of every endpoint.
 
     Args:
-        model: `keras.Model` to logits.
-        max_pixels: H * W of a picture at most; beyond it the request is an error.
+        model: `keras.Model` from RGB [B, H, W, 3] in 0..255 to logits [B, H, W, C].
+        classes: class names in id order.
+        colors: RGB per class, [C, 3].
+        image_size: (height, width) that `serving_default` and `logits` are held to; None: any.
+        max_pixels: N * H * W of a request of arrays, and H * W of an encoded picture at most.
+        max_tiled_pixels: the same for `tiled`.
+        tile: height and width of its tiles.
     """
-    shape = [None, *model.inputs[0].shape[1:]]
+    height, width = model.inputs[0].shape[1:3]
+    fixed = tuple(image_size or (None, None))
+    arrays = [None, height or fixed[0], width or fixed[1], 3]
+    network = build_network(model, [None, height, width, 3])
+    colors = tf.constant(colors, tf.uint8, [len(classes), 3])
 
-    def encoded_mask(contents):
-        images = _checked(decode_image(contents)[None], shape, max_pixels)
-        return tf.io.encode_png(tf.transpose(_masks(model, images), [1, 2, 0]))
+    def decoded(contents):
+        return _checked(_read(contents, max_pixels)[None], [1, height, width, 3], max_pixels)
 
-    def mask_bytes(image_bytes):
-        image_bytes = tf.ensure_shape(image_bytes, [None])
-        with tf.control_dependencies([tf.debugging.assert_positive(tf.size(image_bytes), "no picture")]):
-            image_bytes = tf.identity(image_bytes)
-        # One after another: the network uses all cores for one picture, and memory holds one.
-        masks = tf.map_fn(encoded_mask, image_bytes, fn_output_signature=tf.string, parallel_iterations=1)
-        # REST answers base64 where the name ends in _bytes, and corrupted text elsewhere.
-        return {"mask_bytes": masks}
+    def classified(contents):
+        mask, confidence = classify(network(tf.cast(decoded(contents), tf.float32)))
+        return _png(mask), _png(_in_bytes(confidence))
 
-    return mask_bytes, [tf.TensorSpec([None], tf.string, name="image_bytes")]
+    def painted(contents):
+        images = decoded(contents)
+        side = tf.reduce_max(tf.shape(images))
+        # As an error of the request: JPEG's own is one of the server.
+        fits = tf.debugging.assert_less_equal(side, _MAX_JPEG_SIDE, "too long for a JPEG")
+        with tf.control_dependencies([fits]):
+            images = tf.cast(images, tf.float32)
+        paint = tf.gather(colors, tf.cast(classify(network(images))[0], tf.int32))
+        blend = (1 - _ALPHA) * images + _ALPHA * tf.cast(paint, tf.float32)
+        return tf.io.encode_jpeg(tf.cast(tf.round(blend[0]), tf.uint8), "rgb", quality=_JPEG_QUALITY)
+
+    def tiled(request):
+        contents, flip = request
+        image = _read(contents, max_tiled_pixels)
+        return _png(tiled_mask(network, len(classes), image, (height or tile, width or tile), flip)[None])
+
+    functions = {
+        # The first endpoint is the one that a request without a signature name gets.
+        "serving_default": _mask_endpoint(network, arrays, max_pixels),
+        "bytes": _encoded_endpoint("mask_bytes", lambda contents: classified(contents)[0]),
+        "confidence": _encoded_endpoint(("mask_bytes", "confidence_bytes"), classified),
+        "overlay": _encoded_endpoint("overlay_bytes", painted),
+        "logits": _logits_endpoint(network, arrays, max_pixels, len(classes)),
+        "tiled": _tiled_endpoint(tiled),
+        "labels": _labels_endpoint(list(classes), colors),
+    }
+    inputs = {
+        "serving_default": [tf.TensorSpec(arrays, tf.uint8, "images")],
+        "logits": [tf.TensorSpec(arrays, tf.uint8, "images")],
+        "tiled": [tf.TensorSpec([None], tf.string, "image_bytes"), tf.TensorSpec([None], tf.bool, "flips")],
+        "labels": [tf.TensorSpec([None], tf.string, "query")],
+    }
+    encoded = [tf.TensorSpec([None], tf.string, "image_bytes")]
+    return {
+        name: tf.function(function, inputs.get(name, encoded), autograph=False).get_concrete_function()
+        for name, function in functions.items()
+    }
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)], autograph=False)
+def _read(contents, max_pixels):
+    # One function that the endpoints share: each trace of it costs a second and 200 kB.
+    return decode_image(within_limit(contents, max_pixels))
+
+
+def build_network(model, shape):
+    """Returns the model as one function of float images that all endpoints share, traced once.
+
+    Args:
+        model: `keras.Model`.
+        shape: of the images, [N, H, W, 3], None where it varies.
+
+    Returns:
+        `tf.function` of float32 RGB in 0..255 to float32 logits [N, H, W, C].
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
+    def network(images):
+        logits = model(images, training=False)
+        return logits["out"] if isinstance(logits, dict) else logits
+
+    return network
+
+
+def _mask_endpoint(network, shape, max_pixels):
+    def serving_default(images):
+        images = _checked(images, shape, max_pixels)
+        mask, confidence = classify(network(tf.cast(images, tf.float32)))
+        return {"mask": mask, "confidence": _in_bytes(confidence)}
+
+    return serving_default
+
+
+def _logits_endpoint(network, shape, max_pixels, num_classes):
+    limit = min(max_pixels, _MAX_MESSAGE // (4 * num_classes))
+
+    def logits(images):
+        return {"logits": network(tf.cast(_checked(images, shape, limit), tf.float32))}
+
+    return logits
+
+
+def _encoded_endpoint(names, function):
+    """Maps a function over encoded pictures. REST answers base64 for names in _bytes, else corrupted text."""
+    single = isinstance(names, str)
+
+    def endpoint(image_bytes):
+        answers = _one_by_one(function, _some(image_bytes), 1 if single else len(names))
+        return {names: answers} if single else dict(zip(names, answers, strict=True))
+
+    return endpoint
+
+
+def _tiled_endpoint(function):
+    def tiled(image_bytes, flips):
+        image_bytes, flips = _some(image_bytes), tf.ensure_shape(flips, [None])
+        same = tf.debugging.assert_equal(tf.size(image_bytes), tf.size(flips), "one flip for each picture")
+        with tf.control_dependencies([same]):
+            return {"mask_bytes": _one_by_one(function, (image_bytes, flips), 1)}
+
+    return tiled
+
+
+def _labels_endpoint(classes, colors):
+    # REST reaches no signature without an input, and batching none whose outputs are not one a query.
+    def labels(query):
+        query = tf.ensure_shape(query, [None])
+        count = tf.size(query)
+        checks = (
+            tf.debugging.assert_positive(count, "no query"),
+            tf.debugging.assert_less_equal(count, _MAX_LABELS, "too many queries"),
+        )
+        with tf.control_dependencies(checks):
+            return {
+                "classes": tf.tile(tf.constant(classes)[None], [count, 1]),
+                "colors": tf.tile(colors[None], [count, 1, 1]),
+            }
+
+    return labels
+
+
+def _one_by_one(function, elements, num_outputs):
+    # The network uses all cores for one picture, and memory holds one.
+    kinds = tf.string if num_outputs == 1 else (tf.string,) * num_outputs
+    return tf.map_fn(function, elements, fn_output_signature=kinds, parallel_iterations=1)
+
+
+def _some(image_bytes):
+    image_bytes = tf.ensure_shape(image_bytes, [None])
+    with tf.control_dependencies([tf.debugging.assert_positive(tf.size(image_bytes), "no picture")]):
+        return tf.identity(image_bytes)
 
 
 def _checked(images, shape, max_pixels):
@@ -67,6 +199,10 @@ def _checked(images, shape, max_pixels):
         return tf.identity(images)
 
 
-def _masks(model, images):
-    logits = model(images, training=False)
-    return classify(logits["out"] if isinstance(logits, dict) else logits)[0]
+def _in_bytes(confidence):
+    return tf.cast(tf.round(confidence * 255), tf.uint8)
+
+
+def _png(maps):
+    """Encodes uint8 [1, H, W] as a grey PNG."""
+    return tf.io.encode_png(tf.transpose(maps, [1, 2, 0]))

@@ -1,0 +1,50 @@
+"""What can go wrong between a client and TensorFlow Serving, each as one line with the way out."""
+
+from keras_seg.errors import InputError
+
+# Status codes of gRPC, and of HTTP where TensorFlow Serving translates them.
+INVALID, TIMEOUT, NOT_FOUND, EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE = 3, 4, 5, 8, 12, 14
+FROM_HTTP = {
+    400: INVALID,
+    404: NOT_FOUND,
+    408: TIMEOUT,
+    413: EXHAUSTED,
+    429: UNAVAILABLE,
+    501: UNIMPLEMENTED,
+    502: UNAVAILABLE,
+    503: UNAVAILABLE,
+    504: TIMEOUT,
+}
+_ADVICE = {
+    INVALID: ("refuses the request", "see docs/serving.md for what each signature takes"),
+    TIMEOUT: ("gave no answer in time", "allow more with --timeout, or send smaller images"),
+    NOT_FOUND: ("does not have the model", "name it as HOST:PORT/MODEL, or wait until it is loaded"),
+    EXHAUSTED: ("has not enough memory for the request", "send smaller images or use `tiled`"),
+    UNIMPLEMENTED: ("does not speak TensorFlow Serving's protocol", "check the host and port"),
+    UNAVAILABLE: ("cannot be reached", "start it, or check the host and port"),
+}
+_OTHER = ("failed", "its log says more")
+_WRONG_PORT = {
+    "http1": "that is its REST port; write http://HOST:PORT",
+    "grpc": "that is no REST port; write HOST:PORT for gRPC",
+}
+
+
+class ServerError(InputError):
+    """A request that got no answer.
+
+    Attributes:
+        code: gRPC's status code; 3 (INVALID_ARGUMENT) where the request itself is at fault.
+    """
+
+    def __init__(self, address, code, reason, wrong_port=None):
+        what, advice = _ADVICE.get(code, _OTHER)
+        super().__init__(f"{address}: {what} ({_short(reason)}); {_WRONG_PORT.get(wrong_port, advice)}")
+        self.code = code
+
+
+def _short(reason):
+    """Returns the part of a message that is for a person: its first line, without the graph's names."""
+    line = (str(reason).strip().splitlines() or ["no reason given"])[0]
+    line = line.split("}} ", 1)[-1] if line.startswith("{{") else line
+    return line if len(line) <= 300 else f"{line[:297]}..."

@@ -1,0 +1,69 @@
+"""A network as a LiteRT file: one RGB image of a fixed size in, logits out."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_seg.errors import InputError
+from keras_seg.files import replacing
+from keras_seg.serving.signatures import build_network
+
+PRECISIONS = ("float", "dynamic", "int8")
+
+
+def write_litert(model, path, size, precision="float", calibration=()):
+    """Writes an image [1, H, W, 3] in 0..255 to logits [1, H, W, C].
+
+    Args:
+        model: `keras.Model` to logits.
+        path: file to write.
+        size: (height, width) in pixels. LiteRT's convolutions need it where a network crops or joins maps.
+        precision: "float": float32 throughout; "dynamic": weights of 8 bits, float32 in and out; "int8":
+            everything in 8 bits, uint8 in and int8 out, with scales from the calibration images.
+        calibration: uint8 RGB images [H, W, 3], for "int8".
+
+    Raises:
+        InputError: the file cannot be written, or there are no calibration images.
+    """
+    network = build_network(model, [1, *size, 3]).get_concrete_function()
+    module = tf.Module()
+    module.weights = list(network.variables)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([network], module)
+    if precision != "float":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "int8":
+        if not len(calibration):
+            raise InputError(f"{path}: int8 needs images to take its scales from; name some with --images")
+        converter.representative_dataset = lambda: ([_extremes(image)] for image in calibration)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type, converter.inference_output_type = tf.uint8, tf.int8
+    with replacing(path) as temporary:
+        temporary.write_bytes(converter.convert())
+
+
+def litert_runner(path):
+    """Returns a function of one uint8 image [1, H, W, 3] to float32 logits that runs a LiteRT file."""
+    # An optional dependency.
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        raise InputError(f"{path}: is checked with ai-edge-litert; pip install 'keras-seg[litert]'") from None
+
+    interpreter = Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+    scale, zero = found["quantization"]
+
+    def run(images):
+        interpreter.set_tensor(given["index"], images.astype(given["dtype"]))
+        interpreter.invoke()
+        logits = interpreter.get_tensor(found["index"]).astype(np.float32)
+        return (logits - zero) * np.float32(scale) if scale else logits
+
+    return run
+
+
+def _extremes(image):
+    """Returns the image as a float batch that holds 0 and 255, so that a step of the input is one."""
+    batch = image[None].astype(np.float32)
+    batch[0, 0, 0, :2] = 0, 255
+    return batch
