@@ -5,7 +5,7 @@ import os
 import sys
 
 from keras_seg import __version__
-from keras_seg.cli import convert, doctor, evaluate, export, models, predict, preview, train
+from keras_seg.cli import convert, doctor, evaluate, export, models, predict, preview, runs, train
 from keras_seg.errors import InputError
 
 COMMANDS = {
@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": doctor,
     "convert": convert,
     "preview": preview,
+    "runs": runs,
 }
 INTERRUPTED = 130
 

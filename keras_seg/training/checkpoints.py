@@ -1,67 +1,191 @@
-"""What a training keeps on disk: the best model, and the state it can go on from."""
+"""What a training keeps on disk: the best model, and the state it goes on from."""
 
+import os
 import time
+from contextlib import contextmanager
 
 import keras
+import numpy as np
 
+from keras_seg.errors import InputError
 from keras_seg.files import replacing
 from keras_seg.training.history import SCORE
+from keras_seg.training.optimizers import inner_optimizer
+from keras_seg.training.state import write_state
 
-# Half a gigabyte takes seconds to write, and an epoch of a small data set is as short as that.
-SECONDS_BETWEEN_WRITES = 60
+# The first write is due after a minute, and no more than a twentieth of the time goes into writing.
+LEAST_SECONDS = 60
+WRITES_APART = 20
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Keeps `best.keras` (by validation mean IoU) and `last.weights.h5` (weights and optimizer).
+    """Counts the steps, keeps the best model in `best.keras` and the state in `checkpoints/`.
 
-    Both are written at the end of an epoch, but not more often than once a minute: `write()` puts what is
-    newer on disk, also in the middle of an epoch. Files are replaced whole.
+    Both are written at the same moments, the best model first, so that a state never speaks of a better
+    model than the one on disk. In between, the best weights are kept in memory.
 
     Args:
-        best_path: `best.keras`.
-        last_path: `last.weights.h5`.
-        best_score: Validation mean IoU of the best model so far, None at the start.
+        run: The `Run`.
+        progress: A `Progress`; `step` and `best` are updated here.
+        every: `"30s"`, `"200"` (steps), or None: no more often than once a minute, and at most a
+            twentieth of the time.
+        metrics: Arrays of the metrics' state in the middle of the epoch that is gone on with, or None.
     """
 
-    def __init__(self, best_path, last_path, best_score=None):
+    def __init__(self, run, progress, every=None, metrics=None):
         super().__init__()
-        self.best_path = best_path
-        self.last_path = last_path
-        self.best_score = best_score
+        self.best_path = run.best_path
+        self.folder = run.path / "checkpoints"
+        self.progress = progress
+        self.steps, self.seconds = parse_interval(every)
+        self.metrics = metrics
         self._best_weights = None
-        self._last_is_stale = False
-        self._written = time.monotonic()
+        self._written_step = progress.step
+        self._written, self._duration = time.monotonic(), 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.metrics is not None:
+            for variable, value in zip(self.model.metrics_variables, self.metrics, strict=True):
+                variable.assign(value)
+            self.metrics = None
 
     def on_train_batch_end(self, batch, logs=None):
-        self._last_is_stale = True
-
-    def on_epoch_end(self, epoch, logs=None):
-        score = float(logs[SCORE])
-        if self.best_score is None or score > self.best_score:
-            self.best_score = score
-            self._best_weights = self.model.get_weights()
-        if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
+        self.progress.step += 1
+        if self._is_due():
             self.write()
 
+    def on_test_begin(self, logs=None):
+        # Validation is about to clear them; a stop in its midst needs them.
+        if self.metrics is None:
+            self.metrics = _copies(self.model.metrics_variables)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.metrics = None
+        score = float(logs[SCORE])
+        if self.progress.best is None or score > self.progress.best:
+            self.progress.best = score
+            with averaged_weights(self.model):
+                self._best_weights = self.model.get_weights()
+        if self._is_due():
+            self.write()
+
+    def _is_due(self):
+        if self.steps:
+            return self.progress.step - self._written_step >= self.steps
+        least = max(LEAST_SECONDS, WRITES_APART * self._duration) if self.seconds is None else self.seconds
+        return time.monotonic() - self._written >= least
+
     def write(self):
-        """Writes what is newer in memory than on disk; before the first epoch any model is best."""
-        if self._last_is_stale:
-            with replacing(self.last_path) as temporary:
-                self.model.save_weights(temporary)
-            self._last_is_stale = False
+        """Writes the best model, if a better one is in memory, and the state.
+
+        Raises:
+            InputError: There is no room; what was there before still is.
+            DivergedError: A weight is not finite.
+        """
+        start = time.monotonic()
+        if not all(np.isfinite(weights).all() for weights in self.model.get_weights()):
+            raise DivergedError(self.progress.step, self.progress.steps_per_epoch)
+        self.write_best()
+        if not self.best_path.exists():  # Before the first epoch any model is best.
+            with averaged_weights(self.model):
+                save_model(self.model, self.best_path)
+        write_state(self.folder, self.progress, self.groups())
+        self._written_step, self._written = self.progress.step, time.monotonic()
+        self._duration = self._written - start
+
+    def write_best(self):
+        """Writes the best model, if a better one is in memory."""
         if self._best_weights is not None:
-            current = self.model.get_weights()
-            self.model.set_weights(self._best_weights)
-            save_model(self.model, self.best_path)
-            self.model.set_weights(current)
+            with _swapped(self.model, self._best_weights):
+                save_model(self.model, self.best_path)
             self._best_weights = None
-        elif not self.best_path.exists():
-            save_model(self.model, self.best_path)
-        self._written = time.monotonic()
+
+    def groups(self):
+        """What the state holds: all that the next step depends on."""
+        progress = self.progress
+        inside = progress.step % progress.steps_per_epoch or progress.validation_is_pending
+        metrics = self.model.metrics_variables if self.metrics is None else self.metrics
+        return {**state_groups(self.model), "metrics": metrics if inside else []}
+
+
+class DivergedError(Exception):
+    """The loss or a weight is not a finite number any more.
+
+    Attributes:
+        step: The batch, from 1.
+        epoch: The epoch, from 1.
+    """
+
+    def __init__(self, step, steps_per_epoch):
+        super().__init__()
+        self.step, self.epoch = step, -(-step // steps_per_epoch)
+
+
+def state_groups(model):
+    """The variables of a compiled model: weights, random states, optimizer, learning rate, loss scale."""
+    return {"model": model.variables, "optimizer": model.optimizer.variables}
+
+
+def parse_interval(text):
+    """Reads `"200"` as `(200, None)`, steps, and `"30s"` as `(None, 30.0)`, seconds.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if text is None:
+        return None, None
+    try:
+        if str(text).endswith("s"):
+            steps, seconds = None, float(str(text)[:-1])
+        else:
+            steps, seconds = int(text), None
+    except ValueError:
+        steps, seconds = 0, None
+    if not (steps or 0) > 0 and not 0 <= (-1 if seconds is None else seconds) < float("inf"):
+        raise InputError(
+            f"--checkpoint-every must be a number of steps such as 200, or of seconds such as 30s, "
+            f"received {text!r}"
+        )
+    return steps, seconds
+
+
+@contextmanager
+def averaged_weights(model):
+    """Puts the moving averages, where the optimizer keeps them, into the place of the weights."""
+    optimizer = inner_optimizer(model.optimizer)
+    averages = getattr(optimizer, "averages", None)
+    if averages is None:
+        yield
+        return
+    pairs = list(zip(optimizer.averaged, averages, strict=True))
+    kept = _copies(variable for variable, _ in pairs)
+    try:
+        for variable, average in pairs:
+            variable.assign(average)
+        yield
+    finally:
+        for (variable, _), value in zip(pairs, kept, strict=True):
+            variable.assign(value)
+
+
+@contextmanager
+def _swapped(model, weights):
+    kept = model.get_weights()
+    try:
+        model.set_weights(weights)
+        yield
+    finally:
+        model.set_weights(kept)
+
+
+def _copies(variables):
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def save_model(model, path):
-    """Writes a model without its optimizer, whole or not at all."""
-    without_optimizer = keras.Model(model.input, model.output, name=model.name)
+    """Writes a model without its optimizer and its auxiliary head, whole or not at all."""
+    output = model.output["out"] if isinstance(model.output, dict) else model.output
     with replacing(path) as temporary:
-        without_optimizer.save(temporary)
+        keras.Model(model.input, output, name=model.name).save(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())

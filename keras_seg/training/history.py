@@ -30,24 +30,37 @@ def best_row(rows):
     return max(rows, key=lambda row: row[SCORE], default=None)
 
 
+def epochs_without_better(rows):
+    """Epochs since the best one: 0 where the last one is it, and where there is none."""
+    return len(rows) - 1 - rows.index(best_row(rows)) if rows else 0
+
+
+def write_history(path, rows):
+    """Writes `history.csv` anew, whole; without rows there is none."""
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[-1].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 class History(keras.callbacks.Callback):
-    """Writes `history.csv` anew after each epoch, whole.
+    """Adds a row to the figures after each epoch, and writes `history.csv`.
 
     Args:
         path: The file.
-        rows: Of the epochs before this training started, when it goes on from a checkpoint.
+        rows: List of the rows so far, which is added to.
     """
 
-    def __init__(self, path, rows=()):
+    def __init__(self, path, rows):
         super().__init__()
         self.path = path
-        self.rows = list(rows)
+        self.rows = rows
 
     def on_epoch_end(self, epoch, logs=None):
         figures = {key: float(value) for key, value in sorted((logs or {}).items())}
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.rows.append({"epoch": epoch + 1, **figures, "learning_rate": rate})
-        with replacing(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.rows[-1].keys())
-            writer.writeheader()
-            writer.writerows(self.rows)
+        write_history(self.path, self.rows)

@@ -1,0 +1,143 @@
+"""What the run folders below a folder say of themselves, without Keras and TensorFlow."""
+
+import csv
+import io
+import math
+import os
+import struct
+import zipfile
+from datetime import datetime
+from pathlib import Path
+
+from keras_seg.errors import InputError
+from keras_seg.runs import CONFIG, Run
+
+SCORE = "val_mean_iou"
+WEIGHTS = "model.weights.h5"
+SETTINGS = ("epochs", "loss", "optimizer", "learning_rate", "image_size", "batch_size", "precision", "seed")
+_LOCAL_HEADER = 30  # Bytes of a zip member's header, before its name and extra field.
+
+
+def find_runs(folder):
+    """Reads the runs below a folder, or the folder's own.
+
+    Args:
+        folder: Where to look; what lies in a run is not looked at.
+
+    Returns:
+        `(rows, problems)`: a dict of settings and figures for each run, best validation mean IoU first, None
+        for what is not known; and a line for each run that cannot be read.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; name the one that holds the runs")
+    rows, problems = [], []
+
+    def note(error):
+        problems.append(f"{error.filename}: cannot be read ({error.strerror})")
+
+    for path, folders, files in os.walk(root, onerror=note):
+        folders.sort()
+        if CONFIG in files:
+            folders.clear()
+            try:
+                rows.append(_read_run(Path(path), root))
+            except InputError as error:
+                problems.append(str(error))
+    rows.sort(key=lambda row: -1 if row["mean_iou"] is None else row["mean_iou"], reverse=True)
+    return rows, problems
+
+
+def _read_run(path, root):
+    run = Run.open(path)
+    history = _read_history(path / "history.csv")
+    scored = [row for row in history if not math.isnan(row[SCORE])]
+    best = max(scored, key=lambda row: row[SCORE], default={})
+    started = datetime.fromtimestamp((path / CONFIG).stat().st_mtime)
+    return {
+        "run": str(path.relative_to(root)) if path != root else path.resolve().name,
+        "model": run.config["model"],
+        "data": Path(str(run.config.get("data") or "shapes")).name,
+        "mean_iou": best.get(SCORE),
+        "pixel_accuracy": best.get("val_pixel_accuracy"),
+        "best_epoch": int(best["epoch"]) if best else None,
+        "epochs_done": int(history[-1]["epoch"]) if history else 0,
+        **{name: run.config.get(name) for name in SETTINGS},
+        "parameters": _count_parameters(run.best_path),
+        "date": started.isoformat(sep=" ", timespec="minutes"),
+    }
+
+
+def _read_history(path):
+    """The rows of a `history.csv`; `keras_seg.training` reads it as well, but takes seconds to import."""
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    except (OSError, TypeError, ValueError, csv.Error):
+        rows = [{}]
+    if rows and not {"epoch", SCORE} <= rows[0].keys():
+        raise InputError(f"{path}: is no history of a training; remove it to list the run")
+    return rows
+
+
+def _count_parameters(path):
+    """The number of weights in a `.keras` file, None where there is none that can be read."""
+    # Half of this command's time, so only where it is needed.
+    import h5py
+
+    numbers = []
+
+    def note(_, item):
+        # What is no float is the state of a random generator.
+        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
+            numbers.append(item.size)
+
+    try:
+        with path.open("rb") as file, h5py.File(_Member(file, WEIGHTS), "r") as weights:
+            weights.visititems(note)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, struct.error):
+        return None
+    return sum(numbers)
+
+
+class _Member(io.RawIOBase):
+    """An uncompressed member of a zip file; zipfile's own would read all that it is told to skip.
+
+    Args:
+        file: The zip file, opened to read bytes.
+        name: Of the member.
+
+    Raises:
+        ValueError: It is compressed.
+    """
+
+    def __init__(self, file, name):
+        info = zipfile.ZipFile(file).getinfo(name)
+        if info.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{name} must be stored without compression.")
+        file.seek(info.header_offset)
+        lengths = struct.unpack("<HH", file.read(_LOCAL_HEADER)[-4:])
+        self._file, self._size = file, info.file_size
+        self._start = info.header_offset + _LOCAL_HEADER + sum(lengths)
+        self.seek(0)
+
+    def seek(self, offset, whence=io.SEEK_SET):
+        bases = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}
+        return self._file.seek(self._start + bases[whence] + offset) - self._start
+
+    def tell(self):
+        return self._file.tell() - self._start
+
+    def readinto(self, buffer):
+        return self._file.readinto(buffer)
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True

@@ -1,0 +1,60 @@
+"""Lists the runs below a folder with their settings and figures, best validation mean IoU first."""
+
+import json
+import sys
+
+from keras_seg.cli.run_folders import find_runs
+
+# title -> key of a row, and how its value is written
+COLUMNS = (
+    ("run", "run", "{}"),
+    ("model", "model", "{}"),
+    ("data", "data", "{}"),
+    ("mean IoU", "mean_iou", "{:.3f}"),
+    ("accuracy", "pixel_accuracy", "{:.3f}"),
+    ("done", "epochs_done", "{}"),
+    ("of epochs", "epochs", "{}"),
+    ("loss", "loss", "{}"),
+    ("optimizer", "optimizer", "{}"),
+    ("rate", "learning_rate", "{}"),
+    ("size", "image_size", "{}"),
+    ("batch", "batch_size", "{}"),
+    ("parameters", "parameters", "{:,}"),
+    ("date", "date", "{}"),
+)
+
+
+def add_arguments(parser):
+    """Adds the flags."""
+    parser.add_argument(
+        "folder", metavar="FOLDER", nargs="?", default="runs", help="where the runs are (default: runs)"
+    )
+    parser.add_argument("--json", action="store_true", help="print all that is known as JSON")
+
+
+def run(arguments):
+    """Prints the table; a run that cannot be read is named on standard error."""
+    rows, problems = find_runs(arguments.folder)
+    for problem in problems:
+        print(f"skipped: {' '.join(problem.split())}", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+    elif rows:
+        print(format_table(rows))
+    else:
+        print(f"no runs below {arguments.folder}; train one with train.py")
+
+
+def format_table(rows):
+    """Returns the text of the table: a heading, and a line for each run."""
+    lines = [[title for title, _, _ in COLUMNS]]
+    lines += [[_text(row[key], form) for _, key, form in COLUMNS] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    return "\n".join("  ".join(line).rstrip() for line in padded)
+
+
+def _text(value, form):
+    if value is None:
+        return "-"
+    return "x".join(map(str, value)) if isinstance(value, list) else form.format(value)

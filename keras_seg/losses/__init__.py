@@ -1,0 +1,6 @@
+"""Losses over logits; every one skips the ignored pixels. docs/losses.md has their formulas and sources."""
+
+from keras_seg.losses.segmentation_loss import SegmentationLoss
+from keras_seg.losses.terms import LOSSES, Term, parse_loss
+
+__all__ = ["LOSSES", "SegmentationLoss", "Term", "parse_loss"]

@@ -1,0 +1,135 @@
+"""The network and its optimizer, ready for `fit`; a distribution strategy's scope would hold these calls."""
+
+import tensorflow as tf
+
+from keras_seg.encoders import freeze_encoder
+from keras_seg.errors import InputError
+from keras_seg.losses import SegmentationLoss
+from keras_seg.metrics import ConfusionMatrixMetric
+from keras_seg.models import build_model
+from keras_seg.pretrained import load_weights, resolve_weights
+from keras_seg.training.optimizers import build_optimizer, fuse_update
+from keras_seg.training.precision import keep_heads_in_float32
+from keras_seg.training.staging import load_stage
+
+# Below, XLA's compilation takes longer than its update saves in a short training.
+PARAMETERS_WORTH_FUSING = 50_000_000
+FIGURES = ("mean_iou", "pixel_accuracy")
+
+
+def build_training(config, classes, steps_per_epoch, *, fresh, report, weights=None):
+    """Builds a network with its first weights, and compiles it.
+
+    Args:
+        config: A `TrainConfig` whose precision is the dtype policy.
+        classes: Number of classes.
+        steps_per_epoch: Batches of an epoch.
+        fresh: Whether it starts; else its weights are about to be restored.
+        report: Function that is given each line for the reader.
+        weights: Of the classes in the loss, None for 1 each.
+
+    Returns:
+        A compiled `keras.Model`.
+
+    Raises:
+        InputError: The network has not such options, or the weights do not fit.
+    """
+    model = _build(config, classes)
+    if fresh:
+        _initialize(model, config, report)
+    if config.freeze_encoder:
+        freeze_encoder(model)
+    _compile(model, config, steps_per_epoch, weights)
+    return model
+
+
+def _build(config, classes):
+    try:
+        model = build_model(config.model, classes, **config.model_options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"--model-option: {error}") from None
+    if config.precision == "mixed_bfloat16" and _is_cpu():
+        return keep_heads_in_float32(model)
+    return model
+
+
+def _initialize(model, config, report):
+    """Gives the network a stage's weights, or the encoder its pretrained ones, if there are any."""
+    if config.init_from is not None:
+        report(load_stage(model, config.init_from))
+        return
+    path, line = resolve_weights(config.model, config.weights)
+    report(line)
+    if path is not None:
+        report(load_weights(model, path))
+
+
+def _compile(model, config, steps_per_epoch, weights):
+    schedule_options = {
+        "power": config.power,
+        "warmup_steps": config.warmup_epochs * steps_per_epoch,
+        "drop_steps": (config.drop_epochs or 1) * steps_per_epoch,
+        "drop_factor": config.drop_factor,
+    }
+    optimizer = build_optimizer(
+        config.optimizer,
+        config.learning_rate,
+        config.schedule,
+        config.epochs * steps_per_epoch,
+        schedule_options=schedule_options,
+        momentum=config.momentum,
+        clip_norm=config.clip_norm,
+        accumulate=config.accumulate,
+        head_rate=config.head_rate,
+        aux_rate=config.aux_rate,
+        bias_rate=config.bias_rate,
+        decay=config.weight_decay,
+        decay_all=config.decay_all,
+        average=config.average,
+        late_updates=config.freeze_epochs * steps_per_epoch // config.accumulate,
+    )
+    # Now, for an encoder that is frozen for the first epochs has its place in it all the same.
+    optimizer.build(model.trainable_variables)
+    if model.count_params() >= PARAMETERS_WORTH_FUSING and _is_cpu():
+        fuse_update(optimizer)
+    metrics = [ConfusionMatrixMetric(main_output(model).shape[-1], figure) for figure in FIGURES]
+    losses = {
+        output: SegmentationLoss(config.loss, class_weights=weights, reduction=config.loss_reduction)
+        for output in ("out", "aux")
+    }
+    if not has_aux_head(model):
+        model.compile(optimizer, losses["out"], metrics=metrics)
+        return
+    loss_weights = {"out": 1.0, "aux": config.aux_weight}
+    model.compile(optimizer, losses, loss_weights=loss_weights, metrics={"out": metrics})
+
+
+def has_aux_head(model):
+    """Whether a network returns a dict of `out` and `aux`."""
+    return isinstance(model.output, dict)
+
+
+def main_output(model):
+    """The logits that are not the auxiliary head's."""
+    return model.output["out"] if has_aux_head(model) else model.output
+
+
+def build_metrics(model):
+    """Creates the variables of a compiled model's metrics, which Keras does with the first batch."""
+    truth, logits = tf.zeros([1, 1, 1], tf.int32), tf.zeros([1, 1, 1, main_output(model).shape[-1]])
+    if has_aux_head(model):
+        truth, logits = ({"out": each, "aux": each} for each in (truth, logits))
+    model.compute_loss(y=truth, y_pred=logits)
+    model.compute_metrics(None, truth, logits)
+    model.reset_metrics()
+
+
+def truth_for(model, batches):
+    """Batches with the truth in the form of the model's outputs."""
+    if not has_aux_head(model):
+        return batches
+    return batches.map(lambda images, masks: (images, {"out": masks, "aux": masks}), tf.data.AUTOTUNE)
+
+
+def _is_cpu():
+    return not tf.config.list_physical_devices("GPU")

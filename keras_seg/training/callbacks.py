@@ -1,0 +1,98 @@
+"""What happens between two epochs: rates, frozen encoders, averaged weights, an early end."""
+
+from contextlib import ExitStack
+
+import keras
+
+from keras_seg.encoders import freeze_encoder
+from keras_seg.training.checkpoints import averaged_weights
+from keras_seg.training.history import epochs_without_better
+from keras_seg.training.schedules import plateau_factor
+
+
+class PlainNames(keras.callbacks.Callback):
+    """Gives the figures of a network with an auxiliary head the names that they have without one.
+
+    Keras calls the metrics of the output `out` of several `out_mean_iou`. It is the first of the callbacks.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name in [name for name in logs if "out_" in name and not name.endswith("_loss")]:
+            logs[name.replace("out_", "", 1)] = logs.pop(name)
+
+
+class AveragedValidation(keras.callbacks.Callback):
+    """Validates with the averaged weights; as a context it always leaves the weights as they were."""
+
+    def __init__(self):
+        super().__init__()
+        self._stack = ExitStack()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._stack.close()
+
+    def on_test_begin(self, logs=None):
+        self._stack.enter_context(averaged_weights(self.model))
+
+    def on_test_end(self, logs=None):
+        self._stack.close()
+
+
+class FrozenEncoder(keras.callbacks.Callback):
+    """Keeps the encoder and its batch statistics as they are for the first epochs.
+
+    Args:
+        epochs: How many.
+    """
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
+        self._is_frozen = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        frozen = epoch < self.epochs
+        if frozen != self._is_frozen:
+            self._is_frozen = frozen
+            freeze_encoder(self.model, frozen)
+            # The traced step has the old list of weights.
+            self.model.make_train_function(force=True)
+
+
+class DropOnPlateau(keras.callbacks.Callback):
+    """Sets the learning rate by `plateau_factor` before each epoch.
+
+    Args:
+        learning_rate: Of the start.
+        rows: The history, which others add to.
+        patience, factor: Of `plateau_factor`.
+    """
+
+    def __init__(self, learning_rate, rows, patience, factor):
+        super().__init__()
+        self.learning_rate, self.rows = learning_rate, rows
+        self.patience, self.factor = patience, factor
+
+    def on_epoch_begin(self, epoch, logs=None):
+        factor = plateau_factor(self.rows, self.patience, self.factor)
+        self.model.optimizer.learning_rate = self.learning_rate * factor
+
+
+class EarlyEnd(keras.callbacks.Callback):
+    """Ends the training after `patience` epochs without a better validation mean IoU.
+
+    Args:
+        rows: The history, which others add to before.
+        patience: Epochs.
+    """
+
+    def __init__(self, rows, patience):
+        super().__init__()
+        self.rows, self.patience = rows, patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epochs_without_better(self.rows) >= self.patience:
+            self.model.stop_training = True

@@ -1,0 +1,84 @@
+"""Makes the folder of a run."""
+
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from keras_seg import __version__
+from keras_seg.errors import InputError
+from keras_seg.files import make_folder, replacing
+from keras_seg.runs import CONFIG, Run
+
+CHECKPOINTS = "checkpoints"
+HISTORY = "history.csv"
+# Holds the step whose best model was evaluated and exported.
+FINISHED = "finished"
+PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python", "h5py")
+
+
+def create_run(config, dataset):
+    """Makes the run folder and its `config.json`; an older run is never written over.
+
+    Args:
+        config: `TrainConfig`.
+        dataset: `Dataset`.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        InputError: The folder holds a run, or cannot be written.
+    """
+    path = Path(config.output) if config.output else _free_folder(Path("runs"), config.run_name())
+    if (path / CONFIG).exists():
+        raise InputError(f"{path}: already holds a run; name another --output, or go on with --resume {path}")
+    make_folder(path / CHECKPOINTS)
+    settings = {
+        **config.to_dict(),
+        "data": str(Path(config.data).resolve()) if not config.is_shapes else None,
+        "mask_colors": str(Path(config.mask_colors).resolve()) if config.mask_colors else None,
+        "output": str(path),
+        "num_classes": dataset.num_classes,
+        "classes": list(dataset.classes),
+        "colors": [list(map(int, color)) for color in dataset.colors],
+        "versions": {
+            "keras_seg": __version__,
+            "python": platform.python_version(),
+            **{package: metadata.version(package) for package in PACKAGES},
+        },
+    }
+    _write_config(path, settings)
+    return Run.open(path)
+
+
+def record_epochs(run, epochs):
+    """Notes in `config.json` for how many epochs a run is trained from now on; returns the `Run`."""
+    if run.config.get("epochs") != epochs:
+        _write_config(run.path, {**run.config, "epochs": epochs})
+    return Run.open(run.path)
+
+
+def is_finished(run, step):
+    """Whether the best model of the first `step` steps was evaluated and exported."""
+    path = run.path / CHECKPOINTS / FINISHED
+    return path.is_file() and path.read_text(encoding="utf-8").strip() == str(step)
+
+
+def note_finished(run, step):
+    """Notes that it was."""
+    with replacing(run.path / CHECKPOINTS / FINISHED) as temporary:
+        temporary.write_text(f"{step}\n", encoding="utf-8")
+
+
+def _write_config(path, settings):
+    with replacing(path / CONFIG) as temporary:
+        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def _free_folder(parent, name):
+    path, number = parent / name, 1
+    while path.exists():
+        number += 1
+        path = parent / f"{name}-{number}"
+    return path

@@ -1,0 +1,48 @@
+"""Weights of an earlier run for a network that shares its layers: FCN-32s, then 16s, then 8s."""
+
+from keras_seg.errors import InputError
+from keras_seg.pretrained import assign
+from keras_seg.pretrained.assign import layers_with_weights
+from keras_seg.pretrained.keras_files import read_keras
+from keras_seg.runs import Run
+
+
+def load_stage(model, folder):
+    """Gives a network the layers of a run's best model that have the same names.
+
+    What the run's network has not starts as it was built: FCN's score layers at zero, its upsampling
+    bilinear.
+
+    Args:
+        model: A network of `build_model`; untouched unless everything fits.
+        folder: The run folder.
+
+    Returns:
+        One line that says how many layers were taken and which start anew.
+
+    Raises:
+        InputError: It is no run, its images are preprocessed in another way, a layer has another shape,
+            or no layer has the same name.
+    """
+    run = Run.open(folder)
+    if not run.best_path.is_file():
+        raise InputError(f"{run.best_path}: missing, --init-from needs a run that has a best model")
+    layers = layers_with_weights(model)
+    weights, preprocessing = read_keras(run.best_path, layers)
+    own = model.get_layer("preprocessing").mode
+    if preprocessing not in (None, own):
+        raise InputError(
+            f"{run.path}: was trained with the preprocessing {preprocessing}, and {model.name} has {own}; "
+            f"add --model-option preprocessing={preprocessing}"
+        )
+    common = {name: arrays for name, arrays in weights.items() if name in layers}
+    if not common:
+        raise InputError(
+            f"{run.path}: {run.config['model']} has no layer in common with {model.name}; "
+            "--init-from takes a run of a network that shares its encoder"
+        )
+    anew = [name for name in layers if name not in common]
+    loaded = assign(model, common, source=run.best_path, keep=anew, reset_classes=True)
+    anew += loaded.reset
+    line = f"{model.name}: took {len(layers) - len(anew)} layers from {run.path}"
+    return line + (f"; start anew: {', '.join(anew)}" if anew else "")

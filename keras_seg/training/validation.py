@@ -1,0 +1,109 @@
+"""Whether settings are in range; each message names the flag."""
+
+import importlib.util
+import math
+
+from keras_seg.data import Augmentation
+from keras_seg.errors import InputError
+from keras_seg.losses import parse_loss
+from keras_seg.losses.segmentation_loss import REDUCTIONS
+from keras_seg.models import MODELS
+from keras_seg.training.checkpoints import parse_interval
+from keras_seg.training.class_weights import parse_class_weights
+from keras_seg.training.optimizers import CLASSES
+from keras_seg.training.precision import PRECISIONS
+from keras_seg.training.recipes import RECIPES
+from keras_seg.training.schedules import SCHEDULES
+
+CHOICES = {
+    "model": tuple(MODELS),
+    "recipe": RECIPES,
+    "optimizer": tuple(CLASSES),
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "loss_reduction": REDUCTIONS,
+}
+AT_LEAST = {
+    "batch_size": 1,
+    "epochs": 1,
+    "accumulate": 1,
+    "drop_epochs": 1,
+    "weight_decay": 0,
+    "clip_norm": 0,
+    "aux_weight": 0,
+    "power": 0,
+    "warmup_epochs": 0,
+    "early_stopping": 0,
+    "freeze_epochs": 0,
+    "seed": 0,
+}
+POSITIVE = ("learning_rate", "head_rate", "aux_rate", "bias_rate", "drop_factor")
+BELOW_ONE = ("momentum", "average")
+AUGMENTATION = ("flip", "scales", "color_factors", "rotation", "blur", "elastic", "max_class_share")
+
+
+def check_settings(settings):
+    """Checks settings, and those among them that exclude each other.
+
+    Args:
+        settings: `{name: value}` of a `TrainConfig`, those that are None left out.
+
+    Raises:
+        InputError: One is out of range.
+    """
+    for name, value in settings.items():
+        flag = f"--{name.replace('_', '-')}"
+        if name in CHOICES and value not in CHOICES[name]:
+            raise InputError(f"{flag} must be one of {', '.join(CHOICES[name])}; received {value!r}")
+        if name in AT_LEAST and not AT_LEAST[name] <= value < math.inf:
+            raise InputError(f"{flag} must be {AT_LEAST[name]} or more, received {value}")
+        if name in POSITIVE and not 0 < value < math.inf:
+            raise InputError(f"{flag} must be a positive number, received {value}")
+        if name in BELOW_ONE and not 0 <= value < 1:
+            raise InputError(f"{flag} must be 0 or more and below 1, received {value}")
+    _check_values(settings)
+    _check_together(settings)
+
+
+def _check_values(settings):
+    if not 0 <= settings.get("ignore_label", 0) <= 255:
+        raise InputError(
+            f"--ignore-label must be a mask value from 0 to 255, received {settings['ignore_label']}"
+        )
+    size = settings.get("image_size", (1, 1))
+    if len(size) != 2 or min(size) < 1:
+        raise InputError(f"--image-size takes a height and a width of 1 or more, received {size}")
+    if settings.get("tensorboard") and importlib.util.find_spec("tensorboard") is None:
+        raise InputError("--tensorboard needs the package tensorboard: pip install tensorboard")
+    parse_class_weights(settings.get("class_weights"))
+    parse_interval(settings.get("checkpoint_every"))
+    try:
+        parse_loss(settings.get("loss", "ce"))
+    except ValueError as error:
+        raise InputError(f"--loss: {error}") from None
+    try:
+        Augmentation(**{name: settings[name] for name in AUGMENTATION if name in settings})
+    except InputError as error:
+        name, rest = str(error).split(" ", 1)
+        raise InputError(f"--{name.replace('_', '-')} {rest}") from None
+
+
+def _check_together(settings):
+    """What a flag would be ignored by is refused."""
+    random = [name for name in AUGMENTATION if name in settings]
+    if settings.get("augment") is False and random:
+        raise InputError(f"--no-augment and --{random[0].replace('_', '-')} exclude each other; drop one")
+    if settings.get("init_from") and settings.get("weights", "none") != "none":
+        raise InputError(
+            f"--weights {settings['weights']} and --init-from exclude each other, both are the weights "
+            "that the training starts from; drop one"
+        )
+    if settings.get("schedule") == "plateau" and settings.get("warmup_epochs"):
+        raise InputError(
+            "--schedule plateau takes no --warmup-epochs; drop them, or take fixed, poly, cosine or step"
+        )
+    if settings.get("warmup_epochs", 0) >= settings.get("epochs", math.inf):
+        raise InputError(
+            f"--warmup-epochs must be below --epochs, received {settings['warmup_epochs']} "
+            f"of {settings['epochs']}"
+        )

@@ -1,0 +1,234 @@
+"""Auxiliary heads, stages, frozen encoders, averaged weights and class weights."""
+
+import json
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_seg import InputError, Predictor, TrainConfig, train
+from keras_seg.data import ArraySample, Dataset
+from keras_seg.models import build_model
+from keras_seg.training import trainer
+from keras_seg.training.building import build_metrics, build_training
+from keras_seg.training.callbacks import AveragedValidation, FrozenEncoder
+from keras_seg.training.checkpoints import averaged_weights, save_model
+from keras_seg.training.class_weights import class_weights
+from keras_seg.training.run_folder import create_run
+from keras_seg.training.staging import load_stage
+
+SMALL = {"widths": (4, 4), "decoder_widths": (4,)}
+STAGES = ((1, 4), (1, 4), (1, 8), (1, 8), (1, 8))
+
+
+@pytest.fixture
+def eager():
+    """Runs the steps operation by operation, since tracing them takes longer."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Encoders of few channels and blocks."""
+    resnet = sys.modules["keras_seg.encoders.resnet"]
+    monkeypatch.setattr(resnet, "FILTERS", (4, 4, 8, 8))
+    monkeypatch.setitem(resnet.RESNETS, "resnet50", ((1, 1, 1, 1), resnet.RESNETS["resnet50"][1]))
+    monkeypatch.setattr(sys.modules["keras_seg.encoders.vgg16"], "STAGES", STAGES)
+
+
+def pixels(count=4, size=8, classes=3):
+    chance = np.random.default_rng(0)
+    images = chance.uniform(0, 255, (count, size, size, 3)).astype("float32")
+    return images, chance.integers(0, classes, (count, size, size)).astype("int32")
+
+
+def small_training(**settings):
+    """A compiled U-Net of two levels."""
+    defaults = {"model": "unet", "model_options": SMALL, "weights": "none", "schedule": "fixed"}
+    config = TrainConfig(**{**defaults, "learning_rate": 1e-2, **settings})
+    return build_training(config, 3, 2, fresh=True, report=lambda line: None)
+
+
+def cross_entropy(logits, labels):
+    """Mean of -log softmax at the label."""
+    logits = logits.astype("float64")
+    chosen = np.take_along_axis(logits, labels[..., None], -1)[..., 0]
+    return np.mean(np.log(np.sum(np.exp(logits), -1)) - chosen)
+
+
+def test_the_loss_of_an_auxiliary_head_counts_by_its_weight(narrow, eager):
+    config = TrainConfig(
+        model="fcn_resnet50", model_options={"aux_head": True}, weights="none", aux_weight=0.3
+    )
+    model = build_training(config, 3, 2, fresh=True, report=lambda line: None)
+    images, labels = pixels(size=16)
+    logits = model.predict(images, verbose=0)
+    figures = model.evaluate(images, {"out": labels, "aux": labels}, return_dict=True, verbose=0)
+    expected = cross_entropy(logits["out"], labels) + 0.3 * cross_entropy(logits["aux"], labels)
+    assert figures["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("aux_head", [False, True])
+def test_metrics_can_be_restored_before_the_first_batch(narrow, eager, aux_head):
+    settings = {"model": "fcn_resnet50", "weights": "none", "model_options": {"aux_head": aux_head}}
+    images, labels = pixels(size=16)
+    truth = {"out": labels, "aux": labels} if aux_head else labels
+    trained, built = (
+        build_training(TrainConfig(**settings), 3, 2, fresh=True, report=lambda line: None) for _ in range(2)
+    )
+    trained.train_on_batch(images, truth)
+    build_metrics(built)
+    names = [[(each.name, each.shape) for each in model.metrics_variables] for model in (built, trained)]
+    assert names[0] == names[1]
+    assert not any(np.any(keras.ops.convert_to_numpy(each)) for each in built.metrics_variables)
+
+
+def test_a_run_with_an_auxiliary_head_leaves_a_model_without_one(
+    narrow, eager, shapes_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(trainer, "_finish", lambda *_: None)
+    settings = {"image_size": (32, 32), "epochs": 1, "weights": "none", "batch_size": 5, "augment": False}
+    config = TrainConfig("fcn_resnet50", str(shapes_folder), output=str(tmp_path / "run"), **settings,
+                         model_options={"aux_head": True})  # fmt: skip
+    run = train(config, report=lambda line: None)
+    model = run.load_model()
+    assert not isinstance(model.output, dict)
+    assert not [layer.name for layer in model.layers if layer.name.startswith("aux")]
+    assert Predictor(run).predict(np.zeros((9, 7, 3), "uint8")).mask.shape == (9, 7)
+    columns = (run.path / "history.csv").read_text().splitlines()[0].split(",")
+    assert {"loss", "out_loss", "aux_loss", "mean_iou", "val_mean_iou", "val_pixel_accuracy"} <= set(columns)
+
+
+def test_a_network_without_an_auxiliary_head_says_so():
+    with pytest.raises(InputError, match="--model-option: unet has no option 'aux_head'"):
+        small_training(model_options={"aux_head": True})
+
+
+@pytest.fixture
+def stage(narrow, tmp_path):
+    """The run folder of an FCN-32s with random weights."""
+    config = TrainConfig("fcn32", output=str(tmp_path / "32s"), model_options={"fc_filters": 16})
+    dataset = Dataset("none", ("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)), None, {})
+    run = create_run(config, dataset)
+    model = build_model("fcn32", 3, fc_filters=16)
+    chance = np.random.default_rng(0)
+    model.get_layer("score_fr").set_weights([chance.normal(size=(1, 1, 16, 3)), chance.normal(size=3)])
+    save_model(model, run.best_path)
+    return run, model
+
+
+def test_a_stage_starts_where_the_one_before_ended(stage):
+    run, coarse = stage
+    fine = build_model("fcn16", 3, fc_filters=16)
+    line = load_stage(fine, run.path)
+    assert line.startswith(f"fcn16: took 8 layers from {run.path}; start anew: ")
+    assert set(line.rpartition(": ")[2].split(", ")) == {"score_pool4", "upscore2", "upscore16"}
+    for layer in ("block5_conv1", "fc7", "score_fr"):
+        for found, expected in zip(
+            fine.get_layer(layer).get_weights(), coarse.get_layer(layer).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(found, expected)
+    assert not any(np.any(weights) for weights in fine.get_layer("score_pool4").get_weights())
+    image = pixels(1, 64)[0]
+    before, after = (model.predict(image, verbose=0)[0, 24:-24, 24:-24] for model in (coarse, fine))
+    # Two bilinear steps are not quite one.
+    assert np.abs(after - before).max() < 0.1 * np.abs(before).max()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "text"),
+    [
+        ("fcn16", {"preprocessing": "torch"}, "add --model-option preprocessing=caffe"),
+        ("unet", {"preprocessing": "caffe"}, "fcn32 has no layer in common with unet"),
+        ("fcn16", {"fc_filters": 8}, "of another shape: fc6/kernel"),
+    ],
+)
+def test_a_stage_that_does_not_fit_is_refused(stage, name, options, text):
+    run, _ = stage
+    model = build_model(name, 3, **({"fc_filters": 16} if name == "fcn16" else {}) | options)
+    before = model.get_weights()
+    with pytest.raises(InputError) as error:
+        load_stage(model, run.path)
+    assert text in str(error.value) and len(str(error.value).splitlines()) == 1
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_stage_needs_a_best_model(stage):
+    run, _ = stage
+    run.best_path.unlink()
+    with pytest.raises(InputError, match=r"best\.keras: missing, --init-from needs a run"):
+        load_stage(build_model("fcn16", 3, fc_filters=16), run.path)
+
+
+def test_the_encoder_and_its_statistics_stay_for_the_first_epochs():
+    """In a traced step, since that has to be traced anew."""
+    model = small_training(freeze_epochs=2)
+    encoder = [
+        layer for layer in model.layers if layer.weights and not layer.name.startswith(("up", "logits"))
+    ]
+    assert [layer.name for layer in encoder if "_bn" in layer.name]
+    seen = []
+
+    def note(epoch, logs):
+        seen.append([weights.copy() for layer in encoder for weights in layer.get_weights()])
+
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=note)
+    note(0, None)
+    model.fit(*pixels(), epochs=3, batch_size=2, callbacks=[FrozenEncoder(2), watch], verbose=0)
+    same = [all(np.array_equal(a, b) for a, b in zip(seen[0], later, strict=True)) for later in seen[1:]]
+    assert same == [True, True, False]
+    assert all(not np.array_equal(a, b) for a, b in zip(seen[0], seen[3], strict=True))
+
+
+def test_validation_sees_the_averaged_weights(eager):
+    model = small_training(average=0.9)
+    images, labels = pixels()
+    model.fit(images, labels, epochs=2, batch_size=2, verbose=0)
+    trained = model.get_weights()
+    with averaged_weights(model):
+        averaged = model.get_weights()
+        expected = cross_entropy(model.predict(images, verbose=0), labels)
+    kernels = [variable.name == "kernel" for variable in model.weights]
+    for is_kernel, one, other in zip(kernels, trained, averaged, strict=True):
+        assert not is_kernel or not np.array_equal(one, other)
+    with AveragedValidation() as averaging:
+        figures = model.evaluate(images, labels, callbacks=[averaging], return_dict=True, verbose=0)
+    assert figures["loss"] == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(RuntimeError), AveragedValidation() as averaging:
+        averaging.set_model(model)
+        averaging.on_test_begin()
+        raise RuntimeError
+    assert all(np.array_equal(a, b) for a, b in zip(trained, model.get_weights(), strict=True))
+
+
+def test_balanced_weights_are_the_median_frequency_by_each():
+    mask = np.zeros((4, 4), np.uint8)
+    mask[:, 3] = 1  # 12 pixels of class 0 and 4 of class 1; then 2 of class 2 in 10 labeled
+    other = np.array([[0] * 8 + [2] * 2 + [255] * 6], np.uint8).reshape(4, 4)
+    samples = [ArraySample(np.zeros((4, 4, 3), np.uint8), each, "x") for each in (mask, other)]
+    dataset = Dataset("d", tuple("abcd"), ((0, 0, 0),) * 4, None, {"train": samples})
+    frequency = np.array([20 / 26, 4 / 16, 2 / 10])
+    expected = [*(0.25 / frequency), 1.0]
+    assert class_weights("balanced", dataset) == pytest.approx(expected)
+    assert class_weights("1,2,0,4", dataset) == (1.0, 2.0, 0.0, 4.0)
+    assert class_weights(None, dataset) is None
+    with pytest.raises(InputError, match="must be 4 numbers, for a, b, c, d; received 2"):
+        class_weights("1,2", dataset)
+
+
+def test_config_json_says_what_was_decided(eager, shapes_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "_finish", lambda *_: None)
+    config = TrainConfig(
+        "unet", str(shapes_folder), output=str(tmp_path / "run"), epochs=1, precision="auto",
+        model_options=SMALL, weights="none", image_size=(16, 16), class_weights="balanced",
+    )  # fmt: skip
+    lines = []
+    train(config, report=lines.append)
+    recorded = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert recorded["precision"] == "float32" and recorded["deterministic"] is True
+    assert [line for line in lines if line.startswith("precision float32: there is no GPU")]
+    assert [line for line in lines if line.startswith("class weights: ")]

@@ -1,0 +1,120 @@
+"""What precision is taken on which hardware, and what never runs in bfloat16 on a CPU."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_seg import InputError, TrainConfig
+from keras_seg.models import build_model
+from keras_seg.training.building import build_training
+from keras_seg.training.precision import Hardware, choose_precision, find_hardware
+
+PLAIN, AMX = Hardware((), ()), Hardware((), ("amx_bf16", "avx512_bf16"))
+SMALL = {"widths": (4, 4), "decoder_widths": (4,)}
+
+
+def gpus(*capabilities):
+    return Hardware(capabilities, ())
+
+
+@pytest.mark.parametrize(
+    ("setting", "hardware", "precision", "reason"),
+    [
+        ("auto", gpus((9, 0)), "mixed_bfloat16", "compute capability 9.0"),
+        ("auto", gpus((8, 0), (9, 0)), "mixed_bfloat16", "compute capability 8.0"),
+        ("auto", gpus((9, 0), (7, 5)), "mixed_float16", "loss scaling: the GPU has compute capability 7.5"),
+        ("auto", gpus((6, 1)), "float32", "compute capability 6.1, below 7.0"),
+        ("auto", gpus(None), "float32", "below 7.0"),
+        ("auto", PLAIN, "float32", "there is no GPU"),
+        (
+            "auto",
+            AMX,
+            "float32",
+            "this CPU has amx_bf16 and avx512_bf16, which --precision mixed_bfloat16 uses",
+        ),
+        ("mixed_bfloat16", AMX, "mixed_bfloat16", "layers outside of the encoder stay float32"),
+        ("mixed_bfloat16", PLAIN, "mixed_bfloat16", "float32 is faster"),
+        ("mixed_bfloat16", gpus((7, 0)), "mixed_bfloat16", "which gains nothing"),
+        ("float32", PLAIN, "float32", None),
+        ("mixed_float16", gpus((7, 0)), "mixed_float16", None),
+    ],
+)
+def test_the_precision_is_what_the_hardware_gains_from(setting, hardware, precision, reason):
+    found, line = choose_precision(setting, hardware)
+    assert found == precision
+    assert line is None if reason is None else reason in line and "\n" not in line
+
+
+def test_float16_on_a_cpu_is_refused():
+    with pytest.raises(InputError, match="a CPU only loses by it; take float32 or auto"):
+        choose_precision("mixed_float16", AMX)
+
+
+def test_processor_flags_are_read_where_there_are_any(monkeypatch, tmp_path):
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu amx_bf16 avx512f\nbugs\t\t: none\n")
+    monkeypatch.setattr("keras_seg.training.precision.CPU_INFO", tmp_path / "cpuinfo")
+    assert find_hardware() == Hardware((), ("amx_bf16",))
+    monkeypatch.setattr("keras_seg.training.precision.CPU_INFO", tmp_path / "none")
+    assert find_hardware() == PLAIN
+
+
+@pytest.fixture
+def eager():
+    """Runs the steps operation by operation, since tracing them takes longer."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def bfloat16():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(policy)
+
+
+def test_only_the_encoder_computes_in_bfloat16_on_a_cpu(bfloat16, eager):
+    config = TrainConfig(model="unet", precision="mixed_bfloat16", model_options=SMALL, weights="none")
+    model = build_training(config, 3, 2, fresh=True, report=print)
+    types = {layer.name: layer.compute_dtype for layer in model.layers}
+    assert types["stem_conv1"] == types["down1_bn2"] == "bfloat16"
+    assert {types[name] for name in types if name.startswith(("up", "logits", "preprocessing"))} == {
+        "float32"
+    }
+    assert {str(weight.dtype) for weight in model.weights} == {"float32"}
+    images = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype("float32")
+    before = [weights.copy() for weights in model.get_weights()]
+    figures = model.train_on_batch(images, np.zeros((2, 16, 16), "int32"), return_dict=True)
+    assert np.isfinite(figures["loss"])
+    assert any(np.any(old != new) for old, new in zip(before, model.get_weights(), strict=True))
+
+
+def test_the_rebuilt_network_predicts_what_the_plain_one_does(bfloat16, eager):
+    config = TrainConfig(model="unet", precision="mixed_bfloat16", model_options=SMALL, weights="none")
+    model = build_training(config, 3, 2, fresh=True, report=print)
+    keras.config.set_dtype_policy("float32")
+    plain = build_model("unet", 3, **SMALL)
+    plain.set_weights(model.get_weights())
+    images = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype("float32")
+    found, expected = model.predict(images, verbose=0), plain.predict(images, verbose=0)
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def test_float16_trains_with_loss_scaling_around_the_groups(eager):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        config = TrainConfig(
+            model="unet", model_options=SMALL, weights="none", head_rate=10.0, average=0.9, accumulate=2
+        ).replace(precision="mixed_float16")
+        model = build_training(config, 3, 2, fresh=True, report=print)
+        assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+        images = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype("float32")
+        for _ in range(4):
+            figures = model.train_on_batch(images, np.zeros((2, 16, 16), "int32"), return_dict=True)
+        assert np.isfinite(figures["loss"])
+        assert all(np.isfinite(weights).all() for weights in model.get_weights())
+    finally:
+        keras.config.set_dtype_policy(policy)

@@ -1,0 +1,297 @@
+"""A training that is killed, stopped or cut short by a full disk, and what it goes on with."""
+
+import errno
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_seg import InputError, Predictor, Run, TrainConfig, train
+from keras_seg.training import trainer
+from keras_seg.training.history import History
+from keras_seg.training.run_folder import note_finished
+from keras_seg.training.state import NOTES, newest_state, states
+
+EPOCHS, STEPS = 3, 4  # 10 images in batches of 3, the last of 1
+SETTINGS = {
+    "model": "fcn8",
+    "model_options": {"fc_filters": 16},
+    "image_size": (32, 32),
+    "batch_size": 3,
+    "epochs": EPOCHS,
+    "weights": "none",
+    "learning_rate": 1e-3,
+    "average": 0.9,
+    "augment": True,
+}
+# Besides dropout, Adam and the average, all else that has a state of its own or follows from the step.
+MORE_STATE = {
+    "weight_decay": 1e-4,
+    "accumulate": 2,
+    "freeze_epochs": 1,
+    "schedule": "plateau",
+    "drop_epochs": 1,
+}
+EAGER = {**MORE_STATE, "augment": False}
+STAGES = ((1, 4), (1, 4), (1, 8), (1, 8), (1, 8))
+CHILD = """
+import json, os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras_seg.encoders.vgg16
+module = sys.modules["keras_seg.encoders.vgg16"]
+module.STAGES = json.loads(sys.argv[1])
+from keras_seg import TrainConfig, train
+settings = json.loads(sys.argv[2])
+if "resume" in settings:
+    train(**settings)
+else:
+    train(TrainConfig.from_dict(settings))
+"""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_channels():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["keras_seg.encoders.vgg16"], "STAGES", STAGES)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_finish(monkeypatch):
+    """Leaves out the evaluation and the export of the best model, which take longer than the training."""
+    monkeypatch.setattr(trainer, "_finish", lambda run, dataset, progress, report: None)
+
+
+@pytest.fixture
+def eager():
+    """Runs the steps operation by operation, since tracing them takes longer; the states are the same."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def eager_whole(eager, shapes_folder, tmp_path_factory):
+    """A run that was never interrupted, with all that has a state; trained once."""
+    folder = tmp_path_factory.getbasetemp() / "eager_whole"
+    if folder.exists():
+        return Run.open(folder)
+    return train(config(shapes_folder, folder, **EAGER), report=print)
+
+
+def config(data, output, **settings):
+    return TrainConfig(**{**SETTINGS, "data": str(data), "output": str(output), **settings})
+
+
+def go_on(folder, **settings):
+    return train(resume=folder, report=print, **settings)
+
+
+def state_digest(run):
+    """SHA-256 of all that the last state holds: weights, optimizer, random state."""
+    with zipfile.ZipFile(states(run.path / "checkpoints")[0]) as archive:
+        content = [archive.read(name) for name in sorted(archive.namelist()) if name != NOTES]
+        return hashlib.sha256(b"".join(content)).hexdigest()
+
+
+def best_digest(run):
+    return hashlib.sha256(b"".join(np.asarray(w).tobytes() for w in run.load_model().weights)).hexdigest()
+
+
+def assert_same(run, whole, title):
+    for name, digest in (("state", state_digest), ("best.keras", best_digest)):
+        print(f"{title}: {name} {digest(run)} uninterrupted {digest(whole)}")
+        assert digest(run) == digest(whole)
+    assert (run.path / "history.csv").read_bytes() == (whole.path / "history.csv").read_bytes()
+
+
+def kill_after(settings, folder, steps, delay):
+    """Starts a training as a process of its own, and kills it once `steps` steps are on disk."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, json.dumps(STAGES), json.dumps(settings)],
+        cwd=Path(__file__).parent.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline:
+        newest = states(folder / "checkpoints")[:1] if folder.exists() else []
+        if newest and int(newest[0].stem.removeprefix("step-")) >= steps:
+            time.sleep(delay)
+            break
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    errors = process.communicate()[1]
+    assert process.returncode in (0, -signal.SIGKILL), errors
+    return process.returncode
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(shapes_folder, tmp_path):
+    whole, folder = train(config(shapes_folder, tmp_path / "whole"), report=print), tmp_path / "run"
+    settings = config(shapes_folder, folder, checkpoint_every="1").to_dict()
+    chance = random.Random()
+    steps, delay = chance.randrange(1, EPOCHS * STEPS - 1), chance.uniform(0, 0.1)
+    status = kill_after(settings, folder, steps, delay)
+    done = newest_state(folder / "checkpoints", print)[1].step
+    print(f"killed {delay:.3f} s after step {steps}, status {status}; the newest state is of step {done}")
+    assert_same(go_on(folder), whole, "killed and resumed")
+    assert not [path.name for path in (folder / "checkpoints").glob(".*")]
+
+
+@pytest.mark.long
+def test_a_run_killed_many_times_goes_on_to_the_same_bits(shapes_folder, tmp_path):
+    folder = tmp_path / "run"
+    whole = train(config(shapes_folder, tmp_path / "whole", **MORE_STATE), report=print)
+    settings = config(shapes_folder, folder, checkpoint_every="1", **MORE_STATE).to_dict()
+    chance, kills, step = random.Random(), 0, 0
+    while step < EPOCHS * STEPS - 2:
+        step += chance.randrange(1, 4)
+        kills += kill_after(settings, folder, step, chance.uniform(0, 0.3)) != 0
+        done = newest_state(folder / "checkpoints", print)[1]
+        print(f"kill {kills} after step {step}; the newest state is of step {done.step}")
+        settings, step = {"resume": str(folder), "checkpoint_every": "1"}, max(step, done.step)
+    assert kills >= 3
+    assert_same(go_on(folder), whole, f"killed {kills} times and resumed")
+
+
+def test_two_runs_with_one_seed_are_the_same(eager_whole, shapes_folder, tmp_path):
+    run = train(config(shapes_folder, tmp_path / "run", **EAGER), report=print)
+    assert_same(run, eager_whole, "second run")
+
+
+def send(patch, number, hook, count):
+    """Sends this process a signal when a training is at a hook for the `count`th time."""
+    calls = []
+
+    def call(self, *_, **__):
+        calls.append(hook)
+        if len(calls) == count:
+            os.kill(os.getpid(), number)
+
+    patch.setattr(trainer.StopRequests, hook, call, raising=False)
+
+
+@contextmanager
+def handling(number, handler):
+    """A signal's handler, whatever it is where the tests run: a shell's background ignores SIGINT."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_signal_that_was_ignored_stays_so():
+    with handling(signal.SIGINT, signal.SIG_IGN), trainer.StopRequests():
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def stop(monkeypatch, number, hook, count, status, **how):
+    """Trains until the signal; returns the lines for the reader and what the training ended with."""
+    lines = []
+    with handling(number, signal.default_int_handler), monkeypatch.context() as patch:
+        send(patch, number, hook, count)
+        with pytest.raises(status) as ended:
+            train(report=lines.append, **how)
+        assert signal.getsignal(number) is signal.default_int_handler
+    return lines, ended.value
+
+
+def test_a_stopped_run_is_usable_and_goes_on_to_the_same_bits(
+    eager_whole, shapes_folder, tmp_path, monkeypatch
+):
+    """Ctrl-C in the second epoch, and SIGTERM in the validation of the same."""
+    folder = tmp_path / "run"
+    settings = config(shapes_folder, folder, **EAGER)
+    lines, _ = stop(monkeypatch, signal.SIGINT, "on_train_batch_begin", 7, KeyboardInterrupt, config=settings)
+    assert f"go on with --resume {folder}" in lines[-1]
+    assert Predictor(folder).predict(np.zeros((8, 8, 3), "uint8")).mask.shape == (8, 8)
+    assert newest_state(folder / "checkpoints", print)[1].step == 7
+
+    lines, ended = stop(monkeypatch, signal.SIGTERM, "on_test_batch_begin", 1, SystemExit, resume=folder)
+    assert ended.code == 143 and f"go on with --resume {folder}" in lines[-1]
+    progress = newest_state(folder / "checkpoints", print)[1]
+    assert progress.step == 8 and progress.validation_is_pending
+
+    assert_same(go_on(folder), eager_whole, "stopped by Ctrl-C and by SIGTERM, and resumed twice")
+
+
+def test_a_trained_run_is_finished_once(eager_whole, monkeypatch):
+    finished = []
+
+    def finish(run, dataset, progress, report):
+        finished.append(progress.step)
+        note_finished(run, progress.step)
+
+    monkeypatch.setattr(trainer, "_finish", finish)
+    go_on(eager_whole.path)
+    with pytest.raises(InputError, match="is trained for 3 epochs; ask for more with --epochs"):
+        go_on(eager_whole.path)
+    assert finished == [EPOCHS * STEPS]
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(eager, shapes_folder, tmp_path, monkeypatch):
+    written = []
+
+    def write_array(stream, array, **options):
+        written.append(array.nbytes)
+        if len(written) > 200:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(stream, array, **options)
+
+    original = np.lib.format.write_array
+    monkeypatch.setattr(np.lib.format, "write_array", write_array)
+    folder = tmp_path / "run"
+    with pytest.raises(InputError) as error:
+        train(config(shapes_folder, folder, checkpoint_every="2", **EAGER), report=print)
+    assert "cannot be written (No space left on device)" in str(error.value)
+    assert f"then go on with --resume {folder}" in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    path, progress = newest_state(folder / "checkpoints", print)
+    assert progress.step >= 2 and list((folder / "checkpoints").iterdir()) == [path]
+    Run.open(folder).load_model()
+
+
+def test_a_loss_that_is_no_number_ends_in_one_line_and_keeps_the_best_model(
+    eager, shapes_folder, tmp_path, monkeypatch
+):
+    def break_weights(self, epoch, logs=None):
+        if epoch == 2:
+            weight = self.model.trainable_variables[0]
+            weight.assign(np.full(weight.shape, np.nan))
+
+    monkeypatch.setattr(History, "on_epoch_begin", break_weights)
+    folder = tmp_path / "run"
+    with pytest.raises(InputError) as error:
+        train(config(shapes_folder, folder, **EAGER), report=print)
+    assert f"{folder}: the loss is no finite number any more, at step 9 in epoch 3" in str(error.value)
+    assert "lower --learning-rate" in str(error.value) and len(str(error.value).splitlines()) == 1
+    assert all(np.isfinite(weights).all() for weights in Run.open(folder).load_model().get_weights())
+
+
+def test_another_number_of_images_is_refused(eager_whole, monkeypatch):
+    monkeypatch.setattr(trainer, "steps_per_epoch", lambda *_: 5)
+    with pytest.raises(InputError, match="had 4 steps an epoch, and the data set now makes 5"):
+        go_on(eager_whole.path, epochs=9)
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_again(
+    eager_whole, shapes_folder, tmp_path, monkeypatch
+):
+    def kill(self, epoch, logs=None):
+        raise RuntimeError("as if killed")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(History, "on_epoch_begin", kill)
+        train(config(shapes_folder, tmp_path / "run", **EAGER), report=print)
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
+    assert_same(go_on(tmp_path / "run"), eager_whole, "stopped at the start and resumed")
