@@ -3,10 +3,12 @@ import json
 import numpy as np
 import pytest
 from data_helpers import encode, picture
+from matplotlib.path import Path
 
 from keras_seg.cli import main
 from keras_seg.data import check_dataset, load_dataset, read_mask, read_sample
 from keras_seg.data.annotations import decode_runs
+from keras_seg.data.raster import fill_polygon
 
 SIZE = (20, 30)
 SQUARE = [[5, 4], [15, 4], [15, 14], [5, 14]]
@@ -163,3 +165,20 @@ def test_the_first_class_is_the_background_and_no_label(labelme, tmp_path, capsy
     assert main(["convert", str(labelme), *flags, "ground", "dog", "cat"]) == 0
     assert load_dataset(tmp_path / "out").classes == ("ground", "dog", "cat")
     assert read_mask(tmp_path / "out/masks/train/a.png")[5, 6] == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_polygon_holds_the_pixels_whose_center_is_inside(seed):
+    """Matplotlib's test of a point, pixel by pixel, for a polygon that may cross itself."""
+    points = np.random.default_rng(seed).uniform(-3, 16, (6, 2))
+    y, x = np.mgrid[:12, :15] + 0.5
+    turns = Path(np.concatenate([points, points[:1]]), closed=True)
+    inside = turns.contains_points(np.stack([x.ravel(), y.ravel()], axis=1)).reshape(12, 15)
+    if seed == 0:
+        assert inside.any() and not inside.all()
+    np.testing.assert_array_equal(fill_polygon(points, (12, 15)), inside)
+
+
+def test_polygons_that_share_an_edge_share_no_pixel():
+    left, right = [(0, 0), (7.3, 0), (4.1, 9), (0, 9)], [(7.3, 0), (12, 0), (12, 9), (4.1, 9)]
+    np.testing.assert_array_equal(fill_polygon(left, (9, 12)), ~fill_polygon(right, (9, 12)))

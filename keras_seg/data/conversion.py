@@ -8,13 +8,12 @@ import numpy as np
 
 from keras_seg.data.annotations import BACKGROUNDS, IGNORED, read_annotations
 from keras_seg.data.description import FILE_NAME, read_description
+from keras_seg.data.raster import fill_polygon
 from keras_seg.data.reading import image_size
 from keras_seg.data.samples import MAX_CLASSES, Sample
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder, replacing
 from keras_seg.palette import IGNORE
-
-_SUBPIXEL_BITS = 4  # OpenCV's fixed-point coordinates: sixteenths of a pixel
 
 
 def convert(source, output, *, images=None, classes=None, split="train", progress=iter) -> int:
@@ -63,9 +62,7 @@ def draw_mask(picture, ids) -> np.ndarray:
         if shape.kind == "runs":
             mask[shape.points] = ids[shape.label]
         else:
-            # Annotations count from the corner of a pixel, OpenCV from its center.
-            points = np.round((_outline(shape) - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-            cv2.fillPoly(mask, [points], ids[shape.label], shift=_SUBPIXEL_BITS)
+            mask[fill_polygon(_outline(shape), picture.size)] = ids[shape.label]
     return mask
 
 
