@@ -33,6 +33,8 @@ def run_main(capsys, *argv, program="keras-seg"):
         (["train", "--class-weights", "heavy"], "--class-weights must be balanced, or numbers"),
         (["predict", "--run", "nowhere", "--output", "masks", "a.jpg"], "nowhere: no such run folder"),
         (["evaluate", "--run", "nowhere"], "nowhere: no such run folder"),
+        (["evaluate", "--run", "a", "b", "--output", "x.json"], "--output is for one run"),
+        (["predict", "--server", "host:1", "--crf", "--output", "masks", "a.jpg"], "--crf works with --run"),
         (["export", "--run", "nowhere"], "nowhere: no such run folder"),
     ],
 )
@@ -83,6 +85,28 @@ def test_evaluate_prints_a_table_of_classes(run, shapes_folder, capsys, tmp_path
     status, out, _err = run_main(capsys, "evaluate", "--run", run.path, "--output", tmp_path / "metrics.json")
     assert status == 0
     assert "star" in out and (tmp_path / "metrics.json").is_file()
+
+
+def test_predict_and_evaluate_in_windows_with_augmentation_and_a_crf(run, shapes_folder, capsys, tmp_path):
+    how = ["--sliding", "16", "16", "--overlap", "0.5", "--blend", "gaussian", "--tta", "--crf"]
+    image = min(shapes_folder.glob("images/val/*"))
+    argv = ["predict", "--run", run.path, image, "--output", tmp_path / "out", "--classes", "star", "circle"]
+    status, _, _ = run_main(capsys, *argv, *how)
+    assert status == 0
+    mask = cv2.imread(str(tmp_path / "out" / f"{image.stem}.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (32, 40) and set(np.unique(mask)) <= {1, 4, 255}
+
+    status, out, _ = run_main(
+        capsys, "evaluate", "--run", run.path, *how, "--output", tmp_path / "classes.csv"
+    )
+    assert status == 0 and "mean boundary IoU" in out
+    assert (
+        (tmp_path / "classes.csv")
+        .read_text()
+        .startswith("name,iou,accuracy,dice,boundary_iou,pixels\nground")
+    )
+    status, _, err = run_main(capsys, *argv, "--overlap", "1")
+    assert (status, err) == (2, "error: --overlap must be from 0 to below 1, received 1.0\n")
 
 
 def test_export_writes_a_version_and_refuses_to_write_over_it(run, capsys, tmp_path):

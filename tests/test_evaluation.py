@@ -1,5 +1,6 @@
 """The figures of an evaluation are those of FCN's score.py over one confusion matrix."""
 
+import csv
 import json
 import shutil
 from types import SimpleNamespace
@@ -9,19 +10,21 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from scipy.stats import binom
 
 from keras_seg.data import load_dataset, write_shapes
 from keras_seg.errors import InputError
-from keras_seg.evaluation import evaluate, evaluate_run, format_table, write_metrics
+from keras_seg.evaluation import compare, evaluate, evaluate_run, format_table, write_metrics
+from keras_seg.inference import Prediction
 from keras_seg.runs import Run
 
 CLASSES = ("ground", "road", "car", "ghost")
 
 
-def replay(masks):
+def replay(masks, confidences=None):
     """A predictor that answers with the given masks, one batch after another."""
-    answers = iter(masks)
-    predict_batch = lambda images: SimpleNamespace(mask=next(answers))  # noqa: E731
+    answers = zip(masks, confidences or [np.ones(mask.shape, np.float32) for mask in masks], strict=True)
+    predict_batch = lambda images: Prediction(*next(answers))  # noqa: E731
     return SimpleNamespace(predict_batch=predict_batch, num_classes=len(CLASSES))
 
 
@@ -83,19 +86,23 @@ def test_a_known_matrix_gives_known_figures():
 def test_a_class_that_never_occurs_is_null_and_left_out_of_the_means():
     metrics = measure([[[[0, 1]]]], [[[[0, 1]]]])
     assert metrics["mean_iou"] == metrics["mean_accuracy"] == 1
-    assert metrics["classes"][3] == {"name": "ghost", "iou": None, "accuracy": None, "pixels": 0}
+    assert metrics["classes"][3] == {
+        "name": "ghost", "iou": None, "accuracy": None, "dice": None, "boundary_iou": None, "pixels": 0
+    }  # fmt: skip
 
 
 def test_a_class_that_is_only_predicted_counts_in_the_mean_iou():
     metrics = measure([[[[0, 0]]]], [[[[0, 3]]]])
-    assert metrics["classes"][3] == {"name": "ghost", "iou": 0.0, "accuracy": None, "pixels": 0}
+    assert metrics["classes"][3] == {
+        "name": "ghost", "iou": 0.0, "accuracy": None, "dice": 0.0, "boundary_iou": 0.0, "pixels": 0
+    }  # fmt: skip
     assert metrics["mean_iou"] == pytest.approx((1 / 2 + 0) / 2)
     assert metrics["mean_accuracy"] == pytest.approx(1 / 2)
 
 
 @pytest.mark.parametrize("truths", [[], [[[[255, 255]]]]])
 def test_nothing_labeled_gives_null(truths):
-    metrics = measure(truths, truths)
+    metrics = measure(truths, np.zeros_like(truths))
     assert metrics["pixel_accuracy"] is metrics["mean_iou"] is metrics["frequency_weighted_iou"] is None
     assert metrics["num_pixels"] == 0
     json.dumps(metrics, allow_nan=False)
@@ -129,11 +136,61 @@ METRICS = measure([[[[0, 0, 0, 0, 1, 1, 1, 1]]]], [[[[0, 0, 0, 1, 1, 1, 1, 1]]]]
 
 def test_the_table_has_a_line_per_class_and_all_figures():
     lines = format_table(METRICS).splitlines()
-    assert lines[1].split() == ["ground", "0.750", "0.750", "4"]
-    assert lines[4].split() == ["ghost", "-", "-", "0"]
-    assert [line.split()[-1] for line in lines[6:10]] == ["0.775", "0.875", "0.875", "0.775"]
+    assert lines[1].split() == ["ground", "0.750", "0.750", "0.857", "0.750", "4"]
+    assert lines[4].split() == ["ghost", "-", "-", "-", "-", "0"]
+    summary = {line[:22].strip(): line[22:].split()[0] for line in lines[6:11]}
+    assert summary == {
+        "mean IoU": "0.775", "pixel accuracy": "0.875", "mean accuracy": "0.875",
+        "frequency-weighted IoU": "0.775", "mean Dice": "0.873",
+    }  # fmt: skip
     assert lines[-1] == "1 images, 8 labeled pixels"
-    assert len({line.rindex(" ", 0, 32) for line in lines[1:5]}) == 1
+    assert len({len(line) for line in lines[:5]}) == 1
+
+
+def test_runs_are_compared_side_by_side():
+    perfect = measure([[[[0, 1]]]], [[[[0, 1]]]])
+    lines = compare({"ours": METRICS, "theirs": perfect}).splitlines()
+    assert lines[0].split() == ["ours", "theirs"]
+    assert lines[1].split() == ["mean", "IoU", "0.775", "1.000"]
+    assert lines[-1].split() == ["ghost", "-", "-"]
+
+
+def test_the_classes_are_written_as_csv(tmp_path):
+    write_metrics(tmp_path / "metrics.csv", METRICS)
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open(newline="")))
+    assert [row["name"] for row in rows] == list(CLASSES)
+    assert float(rows[1]["iou"]) == METRICS["classes"][1]["iou"] and rows[3]["iou"] == ""
+
+
+def test_calibration_is_confidence_against_accuracy_bin_by_bin():
+    # Two of four pixels at 0.7 are right, the one at 0.95 is, the ignored one does not count.
+    truth = np.array([[[0, 1, 0, 1, 2, 255]]])
+    mask = np.array([[[0, 1, 1, 0, 2, 0]]], np.uint8)
+    confidence = np.array([[[0.7, 0.7, 0.7, 0.7, 0.95, 0.1]]], np.float32)
+    batches = [(np.zeros((1, 1, 6, 3), np.uint8), truth)]
+    metrics = evaluate(replay([mask], [confidence]), batches, CLASSES)
+    low, high = metrics["calibration"]
+    assert (low["pixels"], low["accuracy"], low["confidence"]) == (4, 0.5, pytest.approx(0.7))
+    assert (high["pixels"], high["accuracy"], high["confidence"]) == (1, 1.0, pytest.approx(0.95))
+    assert metrics["calibration_error"] == pytest.approx(0.8 * 0.2 + 0.2 * 0.05)
+
+
+def test_intervals_are_percentiles_of_resampled_data_sets():
+    """Of accuracies 0 and 1 alone a resample's is the share of ones drawn: binomial, exactly."""
+    count = 20
+    truths = [[[[0, 0]]]] * count
+    found = [[[[0, 0]]]] * 14 + [[[[1, 1]]]] * 6
+    low, high = measure(truths, found)["intervals"]["pixel_accuracy"]
+    assert (low, high) == pytest.approx(binom.ppf((0.025, 0.975), count, 14 / 20) / count, abs=0.051)
+
+
+def test_alike_pictures_leave_no_doubt():
+    metrics = measure([[[[0, 1, 1, 1]]]] * 5, [[[[0, 1, 1, 0]]]] * 5)
+    assert metrics["intervals"]["mean_iou"] == pytest.approx([metrics["mean_iou"]] * 2)
+
+
+def test_the_confusion_matrix_has_the_truth_in_its_rows():
+    assert METRICS["confusion"][0] == [3, 1, 0, 0] and METRICS["confusion"][1] == [0, 4, 0, 0]
 
 
 def test_metrics_are_written_whole_as_json(tmp_path):

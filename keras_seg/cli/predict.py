@@ -4,8 +4,24 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
+
+OUTPUTS = ("overlay", "confidence", "probabilities", "polygons", "classes")
+# What a server does not do; its signature `tiled` is another way.
+LOCAL = (
+    "probabilities",
+    "polygons",
+    "classes",
+    "sliding",
+    "overlap",
+    "blend",
+    "scales",
+    "flip",
+    "tta",
+    "crf",
+)
 
 
 def add_arguments(parser):
@@ -26,6 +42,18 @@ def add_arguments(parser):
     parser.add_argument(
         "--confidence", action="store_true", help="also write each pixel's confidence as a grey PNG"
     )
+    parser.add_argument(
+        "--probabilities",
+        metavar="npz|png",
+        help="also write each class's probability, as arrays or as grey PNGs of 16 bits",
+    )
+    parser.add_argument(
+        "--polygons", metavar="geojson|coco", help="also write the outlines of the classes' regions"
+    )
+    parser.add_argument(
+        "--classes", metavar="NAME", nargs="+", help="keep these; pixels of the others become 255"
+    )
+    add_inference_flags(parser)
 
 
 def run(arguments):
@@ -42,20 +70,23 @@ def run(arguments):
     from keras_seg.runs import Run
 
     run = Run.open(arguments.run_folder)
+    options = predictor_options(arguments)
     paths = expand_inputs(arguments.inputs)
     output = make_folder(Path(arguments.output))
     summary = predict_files(
-        Predictor(run),
+        Predictor(run, **options),
         paths,
         output,
-        overlay=arguments.overlay,
-        confidence=arguments.confidence,
         progress=partial(tqdm, unit="image", desc="predict"),
+        **{name: getattr(arguments, name) for name in OUTPUTS},
     )
     return _report(summary.failed, paths, output)
 
 
 def _ask_server(arguments):
+    for name in LOCAL:
+        if getattr(arguments, name):
+            raise InputError(f"--{name} works with --run alone, not with --server; drop one of them")
     from tqdm import tqdm
 
     from keras_seg.cli.quiet import quiet_start

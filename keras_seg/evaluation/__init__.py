@@ -1,6 +1,6 @@
 """How good a model is on a data set."""
 
 from keras_seg.evaluation.evaluate import evaluate, evaluate_run
-from keras_seg.evaluation.tables import format_table, write_metrics
+from keras_seg.evaluation.tables import compare, format_table, write_metrics
 
-__all__ = ["evaluate", "evaluate_run", "format_table", "write_metrics"]
+__all__ = ["compare", "evaluate", "evaluate_run", "format_table", "write_metrics"]

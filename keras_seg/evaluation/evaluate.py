@@ -1,4 +1,4 @@
-"""One confusion matrix over a whole data set, and the figures of FCN's `score.py` from it.
+"""A model on a data set: the figures of FCN's `score.py` and more.
 
 Long, Shelhamer and Darrell, 2015 (arXiv:1411.4038), section 5.
 """
@@ -11,11 +11,12 @@ import numpy as np
 from keras_seg.data import check_dataset, eval_batches, load_dataset
 from keras_seg.data.description import read_description
 from keras_seg.errors import InputError
-from keras_seg.inference import Predictor
-from keras_seg.metrics import scores
-from keras_seg.palette import IGNORE
+from keras_seg.evaluation.counts import Counts, calibration_error, intervals
+from keras_seg.inference import Prediction, Predictor
+from keras_seg.metrics import boundary_scores, scores
 
-FIGURES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
+FIGURES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou", "mean_dice")
+CLASS_FIGURES = ("iou", "accuracy", "dice", "boundary_iou")
 
 
 def evaluate(source, batches, classes, progress=iter):
@@ -28,11 +29,14 @@ def evaluate(source, batches, classes, progress=iter):
         progress: wraps the batches, such as `tqdm.tqdm`.
 
     Returns:
-        dict of fractions `pixel_accuracy`, `mean_accuracy`, `mean_iou`, `frequency_weighted_iou`, counts
-        `num_images` and `num_pixels` (ignored ones left out), and `classes`: a list of dicts with `name`,
-        `iou`, `accuracy` and `pixels` (of the truth). None where there is nothing to divide by: a class
-        neither in the truth nor predicted has no IoU, one that is not in the truth no accuracy, and the
-        means leave it out.
+        dict of fractions `pixel_accuracy`, `mean_accuracy`, `mean_iou`, `frequency_weighted_iou`,
+        `mean_dice`, `mean_boundary_iou` and `calibration_error`; `intervals`, as of
+        `counts.intervals`; counts `num_images` and `num_pixels` (ignored ones left out); `classes`: a list of
+        dicts with `name`, `iou`, `accuracy`, `dice`, `boundary_iou` and `pixels` (of the truth);
+        `confusion`: pixels [C][C], row = truth; and `calibration`: a list of dicts with the `pixels`, mean
+        `confidence` and `accuracy` of each bin of the confidence. None where there is nothing to divide by:
+        a class neither in the truth nor predicted has no IoU and no Dice, one that is not in the truth no
+        accuracy, and the means leave it out.
 
     Raises:
         InputError: the model has another number of classes, or a mask holds an id that is none of them.
@@ -41,59 +45,52 @@ def evaluate(source, batches, classes, progress=iter):
     num_classes = predictor.num_classes
     if len(classes) != num_classes:
         raise InputError(f"{predictor.model.name}: predicts {num_classes} classes, not {len(classes)}")
-    matrix, num_images = np.zeros((num_classes, num_classes), np.int64), 0
+    counts = Counts(num_classes)
     for images, masks in progress(batches):
-        masks = np.asarray(masks)
-        matrix += confusion(masks, predictor.predict_batch(np.asarray(images)).mask, num_classes)
-        num_images += len(masks)
-    return _metrics(matrix, num_images, classes)
+        found = predictor.predict_batch(np.asarray(images))
+        for truth, mask, confidence in zip(np.asarray(masks), found.mask, found.confidence, strict=True):
+            counts.add(truth, Prediction(mask, confidence))
+    return _metrics(counts, classes)
 
 
-def confusion(truth, predicted, num_classes):
-    """Counts pixels by their class and the class they were given.
-
-    Args:
-        truth: integer class ids of any shape, 255 ignored.
-        predicted: class ids of the same shape.
-        num_classes: number of classes C.
-
-    Returns:
-        int64 [C, C], row = truth, column = prediction.
-
-    Raises:
-        InputError: the truth holds an id that is no class.
-    """
-    counted = truth != IGNORE
-    truth = truth[counted].astype(np.int64)
-    wrong = truth[(truth < 0) | (truth >= num_classes)]
-    if wrong.size:
-        raise InputError(
-            f"a mask holds the value {wrong[0]}, which is no class of 0 to {num_classes - 1}; correct "
-            f"the mask, or ignore the value with --ignore-label {wrong[0]}"
-        )
-    cells = np.bincount(truth * num_classes + predicted[counted], minlength=num_classes**2)
-    return cells.reshape(num_classes, num_classes)
-
-
-def _metrics(matrix, num_images, classes):
-    found, pixels = scores(matrix), matrix.sum(axis=1)
-    table = zip(classes, found["iou"], found["accuracy"], pixels.tolist(), strict=True)
+def _metrics(counts, classes):
+    found, boundary = scores(counts.matrix), boundary_scores(counts.boundary)
+    pixels = counts.matrix.sum(axis=1).tolist()
+    columns = {**{name: found[name] for name in CLASS_FIGURES[:-1]}, "boundary_iou": boundary["boundary_iou"]}
     return {
         **{name: _fraction(found[name]) for name in FIGURES},
-        "num_images": num_images,
-        "num_pixels": int(pixels.sum()),
+        "mean_boundary_iou": _fraction(boundary["mean_boundary_iou"]),
+        "calibration_error": _fraction(calibration_error(counts.calibration)),
+        "intervals": intervals(counts.images),
+        "num_images": len(counts.images),
+        "num_pixels": sum(pixels),
         "classes": [
-            {"name": name, "iou": _fraction(iou), "accuracy": _fraction(accuracy), "pixels": count}
-            for name, iou, accuracy, count in table
+            {
+                "name": name,
+                **{title: _fraction(values[index]) for title, values in columns.items()},
+                "pixels": pixels[index],
+            }
+            for index, name in enumerate(classes)
         ],
+        "confusion": counts.matrix.tolist(),
+        "calibration": _reliability(counts.calibration),
     }
+
+
+def _reliability(calibration):
+    """Mean confidence and accuracy of the bins that hold pixels."""
+    return [
+        {"pixels": int(pixels), "confidence": confidence / pixels, "accuracy": right / pixels}
+        for pixels, confidence, right in calibration.tolist()
+        if pixels
+    ]
 
 
 def _fraction(value):
     return None if np.isnan(value) else float(value)
 
 
-def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter):
+def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter, **options):
     """Measures a run's best model on a split of a data set.
 
     Args:
@@ -102,6 +99,7 @@ def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter):
         split: name of the split.
         ignore_label: a mask value that is ignored besides 255; None for what the run was trained with.
         progress: wraps the batches, such as `tqdm.tqdm`.
+        **options: `averaging` and `crf` of `Predictor`.
 
     Returns:
         As `evaluate`.
@@ -112,7 +110,7 @@ def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter):
     dataset = _dataset_for(run, data, ignore_label)
     dataset.split(split)
     check_dataset(dataset)
-    return evaluate(Predictor(run), eval_batches(dataset, split), run.classes, progress)
+    return evaluate(Predictor(run, **options), eval_batches(dataset, split), run.classes, progress)
 
 
 def _dataset_for(run, data, ignore_label):

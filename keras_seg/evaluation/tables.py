@@ -1,5 +1,7 @@
 """The figures of an evaluation for a reader and for a program."""
 
+import csv
+import io
 import json
 
 from keras_seg.files import replacing
@@ -9,22 +11,48 @@ _SUMMARY = (
     ("pixel accuracy", "pixel_accuracy"),
     ("mean accuracy", "mean_accuracy"),
     ("frequency-weighted IoU", "frequency_weighted_iou"),
+    ("mean Dice", "mean_dice"),
+    ("mean boundary IoU", "mean_boundary_iou"),
+    ("calibration error", "calibration_error"),
 )
+_COLUMNS = (("IoU", "iou"), ("accuracy", "accuracy"), ("Dice", "dice"), ("boundary IoU", "boundary_iou"))
 
 
 def format_table(metrics):
-    """Returns the text of an evaluation: a line per class, then the four figures, as fractions."""
-    width = max(len(text) for text in ("class", *(title for title, _ in _SUMMARY), *_names(metrics)))
-    lines = [f"{'class':<{width}}  {'IoU':>6}  {'accuracy':>8}  {'pixels':>12}"]
-    for row in metrics["classes"]:
-        figures = f"{_fraction(row['iou']):>6}  {_fraction(row['accuracy']):>8}  {row['pixels']:>12,}"
-        lines.append(f"{row['name']:<{width}}  {figures}")
-    lines += ["", *(f"{title:<{width}}  {_fraction(metrics[key]):>6}" for title, key in _SUMMARY)]
-    return "\n".join([*lines, f"{metrics['num_images']:,} images, {metrics['num_pixels']:,} labeled pixels"])
+    """Returns the text of an evaluation: a line per class, then the figures of all, as fractions."""
+    rows = [["class", *(title for title, _ in _COLUMNS), "pixels"]]
+    for each in metrics["classes"]:
+        rows.append([each["name"], *(_fraction(each[key]) for _, key in _COLUMNS), f"{each['pixels']:,}"])
+    summary = [[title, _fraction(metrics[key]), _interval(metrics, key)] for title, key in _SUMMARY]
+    counts = f"{metrics['num_images']:,} images, {metrics['num_pixels']:,} labeled pixels"
+    return "\n".join([*_aligned(rows), "", *_aligned(summary), counts])
 
 
-def _names(metrics):
-    return (row["name"] for row in metrics["classes"])
+def compare(found):
+    """Returns the text of several evaluations of one data set side by side.
+
+    Args:
+        found: {title: metrics}, with the same classes.
+    """
+    rows = [["", *found]]
+    rows += [[title, *(_fraction(each[key]) for each in found.values())] for title, key in _SUMMARY]
+    rows.append(["IoU of", *[""] * len(found)])
+    for classes in zip(*(each["classes"] for each in found.values()), strict=True):
+        rows.append([f"  {classes[0]['name']}", *(_fraction(row["iou"]) for row in classes)])
+    return "\n".join(_aligned(rows))
+
+
+def _aligned(rows):
+    """Lines of columns, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *rest in rows:
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        yield "  ".join([first.ljust(widths[0]), *cells]).rstrip()
+
+
+def _interval(metrics, key):
+    low, high = metrics["intervals"].get(key, (None, None))
+    return "" if low is None else f"[{low:.3f}, {high:.3f}]"
 
 
 def _fraction(value):
@@ -32,11 +60,20 @@ def _fraction(value):
 
 
 def write_metrics(path, metrics):
-    """Writes the figures as JSON.
+    """Writes the figures as JSON; a name that ends in .csv gets the classes, a line each.
 
     Raises:
         InputError: the file cannot be written.
     """
+    is_csv = str(path).endswith(".csv")
+    text = _csv(metrics) if is_csv else json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False)
     with replacing(path) as temporary:
-        text = json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text.rstrip() + "\n", encoding="utf-8")
+
+
+def _csv(metrics):
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(metrics["classes"][0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(metrics["classes"])
+    return text.getvalue()

@@ -1,10 +1,13 @@
 """From pictures to masks: reading, predicting, writing."""
 
+from keras_seg.inference.averaging import TTA_SCALES, Averaging
 from keras_seg.inference.files import Summary, expand_inputs, predict_files
 from keras_seg.inference.images import read_image, write_image, write_mask
 from keras_seg.inference.predictor import Prediction, Predictor, classify
 
 __all__ = [
+    "TTA_SCALES",
+    "Averaging",
     "Prediction",
     "Predictor",
     "Summary",

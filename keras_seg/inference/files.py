@@ -4,15 +4,11 @@ import glob
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from keras_seg import palette
 from keras_seg.data.folders import IMAGE_SUFFIXES
 from keras_seg.errors import InputError
-from keras_seg.files import make_folder
-from keras_seg.inference.images import read_image, write_image, write_mask
-
-OVERLAYS, CONFIDENCES = "overlays", "confidence"
+from keras_seg.inference.images import read_image
+from keras_seg.inference.outputs import Outputs, Wanted
+from keras_seg.inference.predictor import most_probable
 
 
 class Summary(NamedTuple):
@@ -71,7 +67,7 @@ def _is_picture(path):
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def predict_files(predictor, paths, output, overlay=False, confidence=False, progress=iter):
+def predict_files(predictor, paths, output, *, progress=iter, **wanted):
     """Predicts picture files one by one and writes a mask for each.
 
     A picture that cannot be read or predicted is left out and told at the end; the rest are done. An output
@@ -81,43 +77,45 @@ def predict_files(predictor, paths, output, overlay=False, confidence=False, pro
         predictor: Predictor.
         paths: paths of pictures, as from `expand_inputs`.
         output: folder for the masks, `STEM.png` of class ids at the picture's size; made if missing.
-        overlay: whether to write `overlays/STEM.jpg` in it too: the colors over the picture, with a legend.
-        confidence: whether to write `confidence/STEM.png` in it too: grey, 255 is certain.
         progress: wraps the list of pictures that is gone through, such as `tqdm.tqdm`.
+        **wanted: what to write in it too: `overlay`, `confidence`, `probabilities`, `polygons` and `classes`
+            of `Wanted`.
 
     Returns:
         Summary.
 
     Raises:
-        InputError: two pictures would have one mask, a mask would replace a picture, or the output cannot
-            be written.
+        InputError: two pictures would have one mask, a mask would replace a picture, there is no such class,
+            or the output cannot be written.
     """
-    output = Path(output)
-    masks = _mask_paths([Path(path) for path in paths], output)
-    make_folder(output)
-    for folder in [OVERLAYS] * overlay + [CONFIDENCES] * confidence:
-        make_folder(output / folder)
+    paths = [Path(path) for path in paths]
+    check_masks(paths, Path(output))
+    outputs = Outputs(output, Wanted(**wanted), predictor.classes, predictor.colors)
     failed = []
-    for path, mask in progress(list(masks.items())):
+    for path in progress(paths):
         try:
             image = read_image(path)
-            prediction = _predict(predictor, path, image)
+            found = _predict(predictor, path, image, outputs.wanted.probabilities is not None)
         except InputError as error:
             failed.append(str(error))
             continue
-        if overlay:
-            _write_overlay(output / OVERLAYS / f"{path.stem}.jpg", image, prediction.mask, predictor)
-        if confidence:
-            grey = np.rint(prediction.confidence * 255).astype(np.uint8)
-            write_image(output / CONFIDENCES / f"{path.stem}.png", grey)
-        write_mask(mask, prediction.mask)
-    return Summary(len(masks) - len(failed), failed)
+        outputs.write(path, image, *found)
+    outputs.finish()
+    return Summary(len(paths) - len(failed), failed)
 
 
-def _mask_paths(paths, output):
-    """Returns {picture: its mask}, having made sure that nothing is overwritten in silence."""
+def check_masks(paths, output):
+    """Makes sure that no mask would replace a picture or the mask of another.
+
+    Args:
+        paths: Paths of pictures.
+        output: folder for the masks.
+
+    Raises:
+        InputError: one would.
+    """
     pictures = {path.resolve() for path in paths}
-    masks, owners = {}, {}
+    owners = {}
     for path in paths:
         mask = output / f"{path.stem}.png"
         if mask.resolve() in pictures:
@@ -126,18 +124,15 @@ def _mask_paths(paths, output):
             raise InputError(
                 f"{owners[mask]} and {path}: both masks would be {mask}; predict them into two folders"
             )
-        masks[path] = mask
         owners[mask] = path
-    return masks
 
 
-def _predict(predictor, path, image):
+def _predict(predictor, path, image, with_probabilities):
+    """Returns a Prediction and the probabilities, None where they are not asked for."""
     try:
-        return predictor.predict(image)
+        if not with_probabilities:
+            return predictor.predict(image), None
+        probabilities = predictor.probabilities(image)
+        return most_probable(probabilities), probabilities
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def _write_overlay(path, image, mask, predictor):
-    picture = palette.overlay(image, mask, predictor.colors)
-    write_image(path, palette.with_legend(picture, predictor.classes, predictor.colors, mask))

@@ -1,5 +1,7 @@
 """A trained model as a function from one picture to its mask."""
 
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_seg.errors import InputError
+from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands, softmax
 from keras_seg.palette import IGNORE, default_colors
 from keras_seg.runs import Run
 
@@ -33,8 +36,7 @@ def classify(logits):
     Returns:
         `(mask, confidence)`, both [...]: uint8 (uint16 beyond 255 classes, as 255 means ignored) and float32.
     """
-    dtype = "uint8" if logits.shape[-1] <= IGNORE else "uint16"
-    mask = ops.cast(ops.argmax(logits, axis=-1), dtype)
+    mask = ops.cast(ops.argmax(logits, axis=-1), np.dtype(_mask_dtype(logits.shape[-1])).name)
     # The largest softmax value, without a softmax of all C channels.
     logits = ops.cast(logits, "float32")
     return mask, ops.exp(ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1))
@@ -48,6 +50,9 @@ class Predictor:
             [B, H, W, C] (or a dict that holds them as `"out"`).
         classes: class names in id order; the run's by default, else `class 0`, `class 1`, ...
         colors: RGB per class, [C, 3]; the run's by default, else the Pascal VOC colors.
+        averaging: `Averaging`: sliding windows, several scales, mirrored pictures; by default a picture goes
+            through once, whole.
+        crf: `CRF` that refines the class probabilities along the picture's edges; None for none.
 
     Attributes:
         model: the `keras.Model`.
@@ -59,7 +64,7 @@ class Predictor:
         InputError: the folder is no run, or its model does not fit its classes.
     """
 
-    def __init__(self, source, classes=None, colors=None):
+    def __init__(self, source, classes=None, colors=None, *, averaging=None, crf=None):
         run = Run.open(source) if isinstance(source, (str, Path)) else source
         if isinstance(run, keras.Model):
             self.model = run
@@ -75,7 +80,8 @@ class Predictor:
                 f"{self.model.name}: {self.num_classes} channels of logits, but {len(self.classes)} "
                 f"class names and {len(self.colors)} colors; name every class once"
             )
-        self._classify = _compiled(self.model)
+        self.averaging = averaging or Averaging()
+        self.crf = crf
 
     def predict(self, image):
         """Predicts one picture.
@@ -93,6 +99,30 @@ class Predictor:
         mask, confidence = self.predict_batch(np.asarray(image)[None])
         return Prediction(mask[0], confidence[0])
 
+    def probabilities(self, image):
+        """Predicts how probable each class is at each pixel of a picture.
+
+        Args:
+            image: RGB [H, W, 3] in 0..255, uint8 or float.
+
+        Returns:
+            float32 [H, W, C], the sums over C are 1.
+
+        Raises:
+            ValueError: the array has another shape.
+            InputError: the picture does not fit into memory.
+        """
+        image = np.asarray(image)
+        self._check_shape(image[None].shape)
+        with _memory_errors_explained(image.shape):
+            found = averaged_probabilities(self._logits, image, self.averaging)
+            if self.crf is None:
+                return found
+            # Imported here since SciPy takes its time and few ask for it.
+            from keras_seg.inference.crf import refine
+
+            return refine(found, image, self.crf)
+
     def predict_batch(self, images):
         """Predicts pictures of one size at once.
 
@@ -106,32 +136,51 @@ class Predictor:
             ValueError: the array has another shape.
             InputError: the batch does not fit into memory.
         """
-        images = np.asarray(images, np.float32)
-        shape = images.shape
-        if images.ndim != 4 or shape[-1] != 3 or 0 in shape:
+        images = np.asarray(images)
+        self._check_shape(images.shape)
+        if self.crf is not None or self.averaging.scales != (1.0,):
+            return _joined(most_probable(self.probabilities(image)) for image in images)
+        with _memory_errors_explained(images.shape[1:]):
+            if self.averaging.is_whole:
+                mask, confidence = self._classify(images.astype(np.float32))
+                return Prediction(ops.convert_to_numpy(mask), ops.convert_to_numpy(confidence))
+            return _joined(self._in_bands(image) for image in images)
+
+    def _in_bands(self, image):
+        """Rows become class ids as soon as they are done, so that logits of a whole picture never exist."""
+        mask = np.empty(image.shape[:2], _mask_dtype(self.num_classes))
+        confidence = np.empty(image.shape[:2], np.float32)
+        for top, logits in logits_in_bands(self._logits, image, self.averaging):
+            rows = slice(top, top + len(logits))
+            mask[rows], confidence[rows] = most_probable(softmax(logits))
+        return Prediction(mask, confidence)
+
+    def _check_shape(self, shape):
+        if len(shape) != 4 or shape[-1] != 3 or 0 in shape:
             raise ValueError(
                 f"image must be [H, W, 3] with H and W of 1 or more, received {list(shape[1:])}."
             )
-        for have, want in zip(shape[1:3], self.model.inputs[0].shape[1:3], strict=True):
+        sizes = zip(self.averaging.window or shape[1:3], self.model.inputs[0].shape[1:3], strict=True)
+        for have, want in sizes:
             if want not in (None, have):
                 raise ValueError(f"{self.model.name} takes one size of image only, received {shape[1:3]}.")
-        try:
-            mask, confidence = self._classify(images)
-        except Exception as error:
-            if _is_out_of_memory(error):
-                raise InputError(
-                    f"{shape[2]} x {shape[1]} pixels do not fit into memory; make the image smaller"
-                ) from None
-            raise
-        return Prediction(ops.convert_to_numpy(mask), ops.convert_to_numpy(confidence))
+
+    @cached_property
+    def _classify(self):
+        return _compiled(self.model, classify)
+
+    @cached_property
+    def _logits(self):
+        network = _compiled(self.model, lambda logits: ops.cast(logits, "float32"))
+        return lambda images: ops.convert_to_numpy(network(images))
 
 
-def _compiled(model):
-    """Returns a function from images to `(mask, confidence)` that is compiled once for all sizes."""
+def _compiled(model, finish):
+    """Returns a function from images to what `finish` makes of logits, compiled once for all sizes."""
 
     def network(images):
         logits = model(images, training=False)
-        return classify(logits["out"] if isinstance(logits, dict) else logits)
+        return finish(logits["out"] if isinstance(logits, dict) else logits)
 
     if keras.backend.backend() != "tensorflow":
         return network
@@ -141,6 +190,33 @@ def _compiled(model):
 
     signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
     return tf.function(network, input_signature=[signature])
+
+
+def _mask_dtype(num_classes):
+    return np.uint8 if num_classes <= IGNORE else np.uint16
+
+
+def most_probable(probabilities):
+    """The Prediction of class probabilities [H, W, C]."""
+    mask = probabilities.argmax(axis=-1).astype(_mask_dtype(probabilities.shape[-1]))
+    return Prediction(mask, probabilities.max(axis=-1))
+
+
+def _joined(predictions):
+    return Prediction(*map(np.stack, zip(*predictions, strict=True)))
+
+
+@contextmanager
+def _memory_errors_explained(shape):
+    try:
+        yield
+    except Exception as error:
+        if _is_out_of_memory(error):
+            raise InputError(
+                f"{shape[1]} x {shape[0]} pixels do not fit into memory; predict in windows (--sliding 512 "
+                "512), or make the image smaller"
+            ) from None
+        raise
 
 
 def _is_out_of_memory(error):

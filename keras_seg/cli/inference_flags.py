@@ -1,0 +1,55 @@
+"""Flags of how a picture goes through the network, which predict and evaluate share."""
+
+
+def add_inference_flags(parser):
+    """Adds the flags of `Averaging` and of the CRF."""
+    group = parser.add_argument_group("how a picture goes through the network (docs/inference.md)")
+    group.add_argument(
+        "--sliding",
+        metavar=("H", "W"),
+        nargs=2,
+        type=int,
+        help="in overlapping windows of H x W pixels, for pictures too large for the memory",
+    )
+    group.add_argument(
+        "--overlap", metavar="FRACTION", type=float, help="of neighboring windows at least (default: 0.25)"
+    )
+    group.add_argument(
+        "--blend",
+        metavar="linear|gaussian",
+        help="how weights fall towards a window's border (default: linear)",
+    )
+    group.add_argument("--scales", metavar="X", nargs="+", type=float, help="mean over several sizes")
+    group.add_argument("--flip", action="store_true", help="mean of the picture and its mirror image")
+    group.add_argument(
+        "--tta", action="store_true", help="test-time augmentation: --flip --scales 0.75 1 1.25"
+    )
+    group.add_argument(
+        "--crf",
+        action="store_true",
+        help="refine along the picture's edges with a dense CRF, as DeepLab does",
+    )
+
+
+def predictor_options(arguments):
+    """Keyword arguments of `Predictor`, from the flags.
+
+    Raises:
+        InputError: A value is out of range.
+    """
+    from keras_seg.inference.averaging import TTA_SCALES, Averaging
+
+    settings = {
+        "window": arguments.sliding and tuple(arguments.sliding),
+        "overlap": arguments.overlap,
+        "blend": arguments.blend,
+        "scales": tuple(arguments.scales) if arguments.scales else TTA_SCALES if arguments.tta else None,
+        "flip": arguments.flip or arguments.tta,
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    options = {"averaging": Averaging(**given)}
+    if arguments.crf:
+        from keras_seg.inference.crf import CRF
+
+        options["crf"] = CRF()
+    return options

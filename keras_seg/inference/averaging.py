@@ -1,0 +1,98 @@
+"""Test-time augmentation: the mean of what a network says of a picture at several sizes and in the mirror."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from keras_seg.errors import InputError
+from keras_seg.inference.windows import BLENDS, sliding_logits
+
+TTA_SCALES = (0.75, 1.0, 1.25)
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """How a picture goes through the network; by default once, whole.
+
+    Attributes:
+        window: (height, width) of a sliding window in pixels; None for the whole picture at once.
+        overlap: fraction of a window that neighbors share at least.
+        blend: `"linear"` or `"gaussian"`, how weights fall towards a window's border.
+        scales: factors of the picture's size; class probabilities are averaged over them.
+        flip: whether the logits are averaged with those of the mirrored picture (or window).
+        batch_size: windows at once.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    window: tuple[int, int] | None = None
+    overlap: float = 0.25
+    blend: str = "linear"
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    batch_size: int = 1
+
+    def __post_init__(self):
+        if self.window is not None and not all(side >= 1 for side in self.window):
+            raise InputError(f"--sliding must be 1 pixel or more, received {self.window}")
+        if not 0 <= self.overlap < 1:
+            raise InputError(f"--overlap must be from 0 to below 1, received {self.overlap}")
+        if self.blend not in BLENDS:
+            raise InputError(f"--blend must be one of {', '.join(BLENDS)}, received {self.blend}")
+        if not self.scales or not all(0 < scale <= 8 for scale in self.scales):
+            raise InputError(f"--scales must be above 0 and at most 8, received {self.scales}")
+        if self.batch_size < 1:
+            raise InputError(f"--batch-size must be 1 or more, received {self.batch_size}")
+
+    @property
+    def is_whole(self):
+        """Whether the picture goes through once as it is."""
+        return self.window is None and self.scales == (1.0,) and not self.flip
+
+
+def logits_in_bands(network, image, averaging):
+    """Predicts a picture at one size; yields `(top, float32 logits [rows, W, C])` from top to bottom.
+
+    Args:
+        network: function of float32 [B, h, w, 3] to logits [B, h, w, C], both arrays.
+        image: RGB [H, W, 3].
+        averaging: Averaging, whose scales do not count here.
+    """
+
+    def mirrored_too(images):
+        return (network(images) + network(images[:, :, ::-1])[:, :, ::-1]) / 2
+
+    predict = mirrored_too if averaging.flip else network
+    if averaging.window is None:
+        yield 0, predict(image[None].astype(np.float32))[0]
+        return
+    options = averaging.overlap, averaging.blend, averaging.batch_size
+    yield from sliding_logits(predict, image, averaging.window, *options)
+
+
+def averaged_probabilities(network, image, averaging):
+    """Class probabilities of a picture, float32 [H, W, C]: the mean of those at the scales."""
+    height, width = image.shape[:2]
+    total = None
+    for scale in averaging.scales:
+        size = max(round(width * scale), 1), max(round(height * scale), 1)
+        scaled = image if size == (width, height) else cv2.resize(image, size)
+        bands = [softmax(logits) for _, logits in logits_in_bands(network, scaled, averaging)]
+        found = bands[0] if len(bands) == 1 else np.concatenate(bands)
+        if size != (width, height):
+            found = _resize(found, (width, height))
+        total = found if total is None else total + found
+    return total / np.float32(len(averaging.scales))
+
+
+def softmax(logits):
+    """Class probabilities along the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _resize(maps, size):
+    """Scales maps [h, w, C] bilinearly; one by one, since OpenCV takes no more than 512 channels."""
+    return np.stack([cv2.resize(maps[..., index], size) for index in range(maps.shape[-1])], axis=-1)

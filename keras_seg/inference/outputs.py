@@ -1,0 +1,134 @@
+"""What is written for a predicted picture, besides its mask."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_seg import palette
+from keras_seg.errors import InputError
+from keras_seg.files import make_folder, replacing
+from keras_seg.inference.images import write_image, write_mask
+from keras_seg.inference.polygons import Coco, geojson
+from keras_seg.palette import IGNORE
+
+PROBABILITIES = ("npz", "png")
+POLYGONS = ("geojson", "coco")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to write besides masks.
+
+    Attributes:
+        overlay: `overlays/STEM.jpg`, the colors over the picture, with a legend.
+        confidence: `confidence/STEM.png`, grey, 255 is certain.
+        probabilities: `"npz"`: `probabilities/STEM.npz`, float16 [H, W, C] under the key `probabilities`;
+            `"png"`: `probabilities/STEM-ID.png` for each class, grey of 16 bits, 65535 is certain.
+        polygons: `"geojson"`: `polygons/STEM.geojson`; `"coco"`: one `polygons.json` of all pictures.
+        classes: names of the classes to keep; the pixels of the others become 255, ignored. None for all.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    overlay: bool = False
+    confidence: bool = False
+    probabilities: str | None = None
+    polygons: str | None = None
+    classes: tuple[str, ...] | None = None
+
+    def __post_init__(self):
+        for name, known in (("probabilities", PROBABILITIES), ("polygons", POLYGONS)):
+            if getattr(self, name) not in (None, *known):
+                raise InputError(f"--{name} must be {' or '.join(known)}, received {getattr(self, name)}")
+
+
+class Outputs:
+    """Writes what is wanted for each picture into a folder, and at the end what is of all.
+
+    Args:
+        folder: the folder; what is missing of it is made.
+        wanted: Wanted.
+        classes: class names of the model in id order.
+        colors: RGB per class, [C, 3].
+
+    Raises:
+        InputError: a class is not the model's, or a folder cannot be made.
+    """
+
+    def __init__(self, folder, wanted, classes, colors):
+        self.folder, self.wanted, self.classes, self.colors = Path(folder), wanted, classes, colors
+        self._keep = None if wanted.classes is None else _ids(wanted.classes, classes)
+        self._coco = Coco(classes, self._keep)
+        make_folder(self.folder)
+        folders = {
+            "overlays": wanted.overlay,
+            "confidence": wanted.confidence,
+            "probabilities": wanted.probabilities,
+            "polygons": wanted.polygons == "geojson",
+        }
+        for name in (name for name, is_wanted in folders.items() if is_wanted):
+            make_folder(self.folder / name)
+
+    def write(self, path, image, prediction, probabilities=None):
+        """Writes all that is wanted for a picture, its mask last.
+
+        Args:
+            path: of the picture.
+            image: RGB uint8 [H, W, 3].
+            prediction: Prediction.
+            probabilities: float [H, W, C], where they are wanted.
+        """
+        mask, stem = self._kept(prediction.mask), path.stem
+        if self.wanted.overlay:
+            picture = palette.overlay(image, mask, self.colors)
+            picture = palette.with_legend(picture, self.classes, self.colors, mask)
+            write_image(self.folder / "overlays" / f"{stem}.jpg", picture)
+        if self.wanted.confidence:
+            grey = np.rint(prediction.confidence * 255).astype(np.uint8)
+            write_image(self.folder / "confidence" / f"{stem}.png", grey)
+        if self.wanted.probabilities:
+            self._write_probabilities(stem, probabilities)
+        if self.wanted.polygons == "geojson":
+            content = geojson(mask, self.classes, self._keep)
+            _write_json(self.folder / "polygons" / f"{stem}.geojson", content)
+        elif self.wanted.polygons == "coco":
+            self._coco.add(path.name, mask)
+        write_mask(self.folder / f"{stem}.png", mask)
+
+    def finish(self):
+        """Writes what is of all pictures."""
+        if self.wanted.polygons == "coco":
+            _write_json(self.folder / "polygons.json", self._coco.content)
+
+    def _kept(self, mask):
+        if self._keep is None:
+            return mask
+        return np.where(np.isin(mask, self._keep), mask, np.array(IGNORE, mask.dtype))
+
+    def _write_probabilities(self, stem, probabilities):
+        folder = self.folder / "probabilities"
+        if self.wanted.probabilities == "npz":
+            with replacing(folder / f"{stem}.npz") as temporary, temporary.open("wb") as file:
+                np.savez_compressed(file, probabilities=probabilities.astype(np.float16))
+            return
+        digits = len(str(len(self.classes) - 1))
+        for index in range(len(self.classes)) if self._keep is None else self._keep:
+            levels = np.rint(probabilities[..., index] * 65535).astype(np.uint16)
+            write_mask(folder / f"{stem}-{index:0{digits}}.png", levels)
+
+
+def _ids(names, classes):
+    if len(classes) > IGNORE:
+        raise InputError(f"--classes: a mask of {len(classes)} classes has no value that is ignored")
+    for name in names:
+        if name not in classes:
+            raise InputError(f"--classes: no class is named {name!r}; there are {', '.join(classes)}")
+    return [index for index, name in enumerate(classes) if name in names]
+
+
+def _write_json(path, content):
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content), encoding="utf-8")
