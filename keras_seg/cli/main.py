@@ -5,7 +5,7 @@ import os
 import sys
 
 from keras_seg import __version__
-from keras_seg.cli import convert, doctor, evaluate, export, models, predict, preview, runs, train
+from keras_seg.cli import convert, doctor, evaluate, export, heatmap, models, predict, preview, runs, train
 from keras_seg.errors import InputError
 
 COMMANDS = {
@@ -18,6 +18,7 @@ COMMANDS = {
     "convert": convert,
     "preview": preview,
     "runs": runs,
+    "heatmap": heatmap,
 }
 INTERRUPTED = 130
 
