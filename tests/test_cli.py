@@ -96,17 +96,26 @@ def test_predict_and_evaluate_in_windows_with_augmentation_and_a_crf(run, shapes
     mask = cv2.imread(str(tmp_path / "out" / f"{image.stem}.png"), cv2.IMREAD_UNCHANGED)
     assert mask.shape == (32, 40) and set(np.unique(mask)) <= {1, 4, 255}
 
-    status, out, _ = run_main(
-        capsys, "evaluate", "--run", run.path, *how, "--output", tmp_path / "classes.csv"
-    )
+    table = tmp_path / "classes.csv"
+    status, out, _ = run_main(capsys, "evaluate", "--run", run.path, *how, "--output", table)
     assert status == 0 and "mean boundary IoU" in out
-    assert (
-        (tmp_path / "classes.csv")
-        .read_text()
-        .startswith("name,iou,accuracy,dice,boundary_iou,pixels\nground")
-    )
+    assert table.read_text().startswith("name,iou,accuracy,dice,boundary_iou,pixels\nground")
     status, _, err = run_main(capsys, *argv, "--overlap", "1")
     assert (status, err) == (2, "error: --overlap must be from 0 to below 1, received 1.0\n")
+
+
+def test_predict_takes_videos_beside_images_and_names_a_bad_one(run, shapes_folder, capsys, tmp_path):
+    image = min(shapes_folder.glob("images/val/*"))
+    writer = cv2.VideoWriter(str(tmp_path / "walk.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5, (40, 32))
+    for _ in range(3):
+        writer.write(cv2.imread(str(image)))
+    writer.release()
+    (tmp_path / "talk.mp4").write_text("no video")
+    argv = ["predict", "--run", run.path, tmp_path / "walk.avi", tmp_path / "talk.mp4", image]
+    status, out, err = run_main(capsys, *argv, "--output", tmp_path / "out")
+    assert status == 2 and "talk.mp4: is no video" in err and "Traceback" not in err
+    assert "3 frames written" in out and "2 of 3 images labeled" in out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{image.stem}.png", "walk.mp4"]
 
 
 def test_export_writes_a_version_and_refuses_to_write_over_it(run, capsys, tmp_path):

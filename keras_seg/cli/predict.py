@@ -10,23 +10,13 @@ from keras_seg.errors import InputError
 
 OUTPUTS = ("overlay", "confidence", "probabilities", "polygons", "classes")
 # What a server does not do; its signature `tiled` is another way.
-LOCAL = (
-    "probabilities",
-    "polygons",
-    "classes",
-    "sliding",
-    "overlap",
-    "blend",
-    "scales",
-    "flip",
-    "tta",
-    "crf",
-)
+LOCAL = ("camera", *OUTPUTS[2:], "sliding", "overlap", "blend", "scales", "flip", "tta", "crf")
 
 
 def add_arguments(parser):
     """Adds the flags."""
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="images, folders or globs")
+    parser.add_argument("inputs", metavar="INPUT", nargs="*", help="images, folders, globs, or videos")
+    parser.add_argument("--camera", metavar="N", type=int, help="a camera, until Ctrl-C, instead of inputs")
     parser.add_argument("--run", dest="run_folder", metavar="RUN", help="run folder")
     parser.add_argument(
         "--server",
@@ -58,6 +48,8 @@ def add_arguments(parser):
 
 def run(arguments):
     """Predicts; one bad image is reported and the rest are done."""
+    if not arguments.inputs and arguments.camera is None:
+        raise InputError("no input; name images, folders, globs or videos, or a --camera")
     if arguments.server:
         return _ask_server(arguments)
     if not arguments.run_folder:
@@ -67,25 +59,51 @@ def run(arguments):
 
     from keras_seg.files import make_folder
     from keras_seg.inference import Predictor, expand_inputs, predict_files
+    from keras_seg.inference.video import is_video
     from keras_seg.runs import Run
 
     run = Run.open(arguments.run_folder)
     options = predictor_options(arguments)
-    paths = expand_inputs(arguments.inputs)
+    videos = [name for name in arguments.inputs if is_video(name)]
+    images = [name for name in arguments.inputs if name not in videos]
+    paths = expand_inputs(images) if images else []
     output = make_folder(Path(arguments.output))
+    predictor = Predictor(run, **options)
+    if arguments.camera is not None:
+        videos.append(arguments.camera)
+    failed = _predict_videos(predictor, videos, output)
+    if not paths:
+        return _report(failed, videos, output, "videos")
     summary = predict_files(
-        Predictor(run, **options),
+        predictor,
         paths,
         output,
         progress=partial(tqdm, unit="image", desc="predict"),
         **{name: getattr(arguments, name) for name in OUTPUTS},
     )
-    return _report(summary.failed, paths, output)
+    return _report(failed + summary.failed, [*videos, *paths], output)
+
+
+def _predict_videos(predictor, sources, output):
+    """Returns one line for each video that failed."""
+    from tqdm import tqdm
+
+    from keras_seg.inference.video import predict_video
+
+    failed = []
+    for source in sources:
+        progress = partial(tqdm, unit="frame", desc=f"camera {source}" if isinstance(source, int) else source)
+        try:
+            path, count = predict_video(predictor, source, output, progress=progress)
+            print(f"{count} frames written to {path}")
+        except InputError as error:
+            failed.append(str(error))
+    return failed
 
 
 def _ask_server(arguments):
     for name in LOCAL:
-        if getattr(arguments, name):
+        if getattr(arguments, name) not in (None, False):
             raise InputError(f"--{name} works with --run alone, not with --server; drop one of them")
     from tqdm import tqdm
 
@@ -112,8 +130,8 @@ def _ask_server(arguments):
     return _report(failed, paths, output)
 
 
-def _report(failed, paths, output):
+def _report(failed, paths, output, what="images"):
     for line in failed:
         print(f"error: {line}", file=sys.stderr)
-    print(f"{len(paths) - len(failed)} of {len(paths)} images labeled in {output}")
+    print(f"{len(paths) - len(failed)} of {len(paths)} {what} labeled in {output}")
     return 2 if failed else 0

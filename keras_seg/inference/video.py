@@ -1,0 +1,102 @@
+"""Videos and cameras: each frame with the classes drawn over it, into a video of the same size and rate."""
+
+from pathlib import Path
+
+import cv2
+
+from keras_seg import palette
+from keras_seg.errors import InputError
+from keras_seg.files import make_folder, replacing
+
+VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"))
+_CODEC = "mp4v"
+_RATE = 25.0  # Frames a second, where the source does not say.
+
+
+def is_video(path):
+    """Whether a file's name ends as a video's."""
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES
+
+
+def predict_video(predictor, source, output, *, progress=None, legend=True):
+    """Predicts a video frame by frame and writes it with the classes drawn over it, as MP4 without sound.
+
+    Args:
+        predictor: Predictor.
+        source: path of a video, or the number of a camera, which is read until it ends or Ctrl-C is pressed.
+        output: folder for `STEM.mp4`, or `camera-N.mp4`; made if missing.
+        progress: wraps the frames, such as `tqdm.tqdm`; it is given `total`, None where that is not known.
+        legend: whether the names of all classes stand below the picture.
+
+    Returns:
+        `(path, number of frames)`.
+
+    Raises:
+        InputError: the source cannot be read, would be written over, or the output cannot be written.
+    """
+    name = f"camera-{source}" if isinstance(source, int) else Path(source).stem
+    target = make_folder(Path(output)) / f"{name}.mp4"
+    if not isinstance(source, int) and target.resolve() == Path(source).resolve():
+        raise InputError(f"{target}: is an input, and would be written over; name another --output")
+    capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+    try:
+        frames, first = _frames(capture, source)
+        length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        with replacing(target) as temporary:
+            draw = _drawer(predictor, legend)
+            writer = _writer(temporary, draw(first), rate if 0 < rate < 1000 else _RATE)
+            count = 0
+            try:
+                for frame in progress(frames, total=length if length > 0 else None) if progress else frames:
+                    writer.write(draw(frame))
+                    count += 1
+            except KeyboardInterrupt:
+                if not isinstance(source, int):
+                    raise
+            finally:
+                writer.release()
+    finally:
+        capture.release()
+    return target, count
+
+
+def _frames(capture, source):
+    """Returns the BGR frames, and the first of them."""
+    is_read, first = capture.read()
+    if not is_read:
+        what = f"camera {source}: gives no picture" if isinstance(source, int) else f"{source}: is no video"
+        raise InputError(f"{what} that OpenCV can read; check it, or encode it as H.264 in MP4")
+
+    def frames():
+        is_read, frame = True, first
+        while is_read:
+            yield frame
+            is_read, frame = capture.read()
+
+    return frames(), first
+
+
+def _drawer(predictor, legend):
+    """A function of a BGR frame to the BGR frame with its classes."""
+
+    def draw(frame):
+        image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        picture = palette.overlay(image, predictor.predict(image).mask, predictor.colors)
+        if legend:
+            picture = palette.with_legend(picture, predictor.classes, predictor.colors)
+        # Codecs take even sides alone.
+        height, width = (side + side % 2 for side in picture.shape[:2])
+        bottom, right = height - picture.shape[0], width - picture.shape[1]
+        even = cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        return cv2.cvtColor(even, cv2.COLOR_RGB2BGR)
+
+    return draw
+
+
+def _writer(path, frame, rate):
+    height, width = frame.shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*_CODEC), rate, (width, height))
+    if not writer.isOpened():
+        raise InputError(f"{path.parent}: OpenCV cannot write a video there; name another --output")
+    return writer

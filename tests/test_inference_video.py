@@ -1,0 +1,93 @@
+"""A video in, a video out: as many frames, of the same size and rate, with the classes over them."""
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_seg.errors import InputError
+from keras_seg.inference import Prediction
+from keras_seg.inference.video import is_video, predict_video
+
+RATE = 12.0
+
+
+class Threshold:
+    """Class 1, in red, is what is bright."""
+
+    classes, colors = ("dark", "bright"), np.array([[0, 0, 0], [255, 0, 0]], np.uint8)
+
+    def predict(self, image):
+        return Prediction((image[..., 1] > 127).astype(np.uint8), np.ones(image.shape[:2], np.float32))
+
+
+def write_video(path, frames, codec="MJPG"):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), RATE, frames[0].shape[1::-1])
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def read_video(path):
+    capture = cv2.VideoCapture(str(path))
+    rate, frames = capture.get(cv2.CAP_PROP_FPS), []
+    while (answer := capture.read())[0]:
+        frames.append(answer[1])
+    return frames, rate
+
+
+@pytest.fixture
+def video(tmp_path):
+    """A bright square that moves 8 pixels a frame."""
+    frames = [np.full((64, 96, 3), 30, np.uint8) for _ in range(6)]
+    for number, frame in enumerate(frames):
+        frame[16:40, 8 * number : 8 * number + 24] = 220
+    return write_video(tmp_path / "walk.avi", frames)
+
+
+def test_every_frame_has_its_classes_drawn_over_it(video, tmp_path):
+    seen = []
+
+    def progress(frames, total):
+        seen.append(total)
+        return frames
+
+    path, count = predict_video(Threshold(), video, tmp_path / "out", legend=False, progress=progress)
+    frames, rate = read_video(path)
+    assert (path.name, count, len(frames), seen) == ("walk.mp4", 6, 6, [6])
+    assert rate == pytest.approx(RATE) and frames[0].shape == (64, 96, 3)
+    for number, frame in enumerate(frames):
+        blue, _, red = frame[28, 8 * number + 12].astype(int)
+        assert red - blue > 60  # Within the square, and nowhere else.
+        blue, _, red = frame[55, 8 * number + 12].astype(int)
+        assert abs(red - blue) < 30
+
+
+def test_the_legend_stands_below(video, tmp_path):
+    path, _ = predict_video(Threshold(), video, tmp_path / "out")
+    height, width = read_video(path)[0][0].shape[:2]
+    assert height > 64 and width >= 96 and height % 2 == width % 2 == 0
+
+
+def test_what_is_no_video_is_one_line_and_leaves_nothing(tmp_path):
+    (tmp_path / "talk.mp4").write_text("no video")
+    with pytest.raises(InputError, match=r"talk\.mp4: is no video that OpenCV can read"):
+        predict_video(Threshold(), tmp_path / "talk.mp4", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_video_is_never_written_over(video, tmp_path):
+    source = video.rename(tmp_path / "walk.mp4")
+    before = source.read_bytes()
+    with pytest.raises(InputError, match="would be written over"):
+        predict_video(Threshold(), source, tmp_path)
+    assert source.read_bytes() == before
+
+
+def test_a_camera_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="camera 99: gives no picture"):
+        predict_video(Threshold(), 99, tmp_path / "out")
+
+
+def test_videos_are_told_by_their_ending():
+    assert is_video("a/b.MP4") and is_video("c.webm") and not is_video("photo.jpg")
