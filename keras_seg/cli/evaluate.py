@@ -27,6 +27,9 @@ def add_arguments(parser):
         help="where to write the figures, as .json, or those of the classes as .csv (default: "
         "RUN/metrics.json)",
     )
+    parser.add_argument(
+        "--report", action="store_true", help="also write RUN/report.html, a page for the browser"
+    )
     add_inference_flags(parser)
 
 
@@ -38,22 +41,33 @@ def run(arguments):
     from tqdm import tqdm
 
     from keras_seg.evaluation import compare, evaluate_run, format_table, write_metrics
+    from keras_seg.evaluation.report import Gallery, write_report
     from keras_seg.runs import Run
 
     options = predictor_options(arguments)
     found = {}
     for run in [Run.open(folder) for folder in arguments.run_folders]:
+        gallery = Gallery(run.colors) if arguments.report else None
         metrics = evaluate_run(
             run,
             arguments.data,
             arguments.split,
             arguments.ignore_label,
             partial(tqdm, unit="image", desc=run.path.name),
+            gallery,
             **options,
         )
         path = Path(arguments.output) if arguments.output else run.path / "metrics.json"
         write_metrics(path, metrics)
-        print(f"{format_table(metrics)}\nwritten to {path}\n")
+        print(f"{format_table(metrics)}\nwritten to {path}")
+        if gallery:
+            page = run.path / "report.html"
+            title = f"{run.config['model']} on {arguments.split}: {run.path.name}"
+            settings = {**run.config, "evaluated on": arguments.data or run.config.get("data") or "shapes"}
+            settings |= {"split": arguments.split, **{key: str(value) for key, value in options.items()}}
+            write_report(page, title, metrics, gallery.pictures(), run.colors, settings)
+            print(f"written to {page}")
+        print()
         found[run.path.name] = metrics
     if len(found) > 1:
         print(compare(found))

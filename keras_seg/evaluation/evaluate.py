@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_seg.data import check_dataset, eval_batches, load_dataset
+from keras_seg.data import Sample, check_dataset, eval_batches, load_dataset
 from keras_seg.data.description import read_description
 from keras_seg.errors import InputError
 from keras_seg.evaluation.counts import Counts, calibration_error, intervals
@@ -19,7 +19,7 @@ FIGURES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_io
 CLASS_FIGURES = ("iou", "accuracy", "dice", "boundary_iou")
 
 
-def evaluate(source, batches, classes, progress=iter):
+def evaluate(source, batches, classes, progress=iter, watch=None):
     """Measures a model on labeled pictures.
 
     Args:
@@ -27,6 +27,7 @@ def evaluate(source, batches, classes, progress=iter):
         batches: iterable of (RGB images [B, H, W, 3] in 0..255, integer class ids [B, H, W]), 255 ignored.
         classes: class names in id order.
         progress: wraps the batches, such as `tqdm.tqdm`.
+        watch: function that is given each picture: its number, image [H, W, 3], truth and mask [H, W].
 
     Returns:
         dict of fractions `pixel_accuracy`, `mean_accuracy`, `mean_iou`, `frequency_weighted_iou`,
@@ -47,8 +48,11 @@ def evaluate(source, batches, classes, progress=iter):
         raise InputError(f"{predictor.model.name}: predicts {num_classes} classes, not {len(classes)}")
     counts = Counts(num_classes)
     for images, masks in progress(batches):
-        found = predictor.predict_batch(np.asarray(images))
-        for truth, mask, confidence in zip(np.asarray(masks), found.mask, found.confidence, strict=True):
+        images, masks = np.asarray(images), np.asarray(masks)
+        found = predictor.predict_batch(images)
+        for image, truth, mask, confidence in zip(images, masks, *found, strict=True):
+            if watch is not None:
+                watch(len(counts.images), image, truth, mask)
             counts.add(truth, Prediction(mask, confidence))
     return _metrics(counts, classes)
 
@@ -90,7 +94,7 @@ def _fraction(value):
     return None if np.isnan(value) else float(value)
 
 
-def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter, **options):
+def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter, gallery=None, **options):
     """Measures a run's best model on a split of a data set.
 
     Args:
@@ -99,6 +103,7 @@ def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter, 
         split: name of the split.
         ignore_label: a mask value that is ignored besides 255; None for what the run was trained with.
         progress: wraps the batches, such as `tqdm.tqdm`.
+        gallery: a `report.Gallery` that is shown each picture.
         **options: `averaging` and `crf` of `Predictor`.
 
     Returns:
@@ -108,9 +113,15 @@ def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter, 
         InputError: the data set is not right, has no such split, or has other classes than the run.
     """
     dataset = _dataset_for(run, data, ignore_label)
-    dataset.split(split)
+    names = [_name(sample) for sample in dataset.split(split)]
     check_dataset(dataset)
-    return evaluate(Predictor(run, **options), eval_batches(dataset, split), run.classes, progress)
+    watch = gallery and (lambda number, *pictures: gallery.add(names[number], *pictures))
+    predictor = Predictor(run, **options)
+    return evaluate(predictor, eval_batches(dataset, split), run.classes, progress, watch)
+
+
+def _name(sample):
+    return sample.image.name if isinstance(sample, Sample) else sample.name
 
 
 def _dataset_for(run, data, ignore_label):

@@ -6,7 +6,7 @@ import json
 
 from keras_seg.files import replacing
 
-_SUMMARY = (
+SUMMARY = (
     ("mean IoU", "mean_iou"),
     ("pixel accuracy", "pixel_accuracy"),
     ("mean accuracy", "mean_accuracy"),
@@ -15,15 +15,15 @@ _SUMMARY = (
     ("mean boundary IoU", "mean_boundary_iou"),
     ("calibration error", "calibration_error"),
 )
-_COLUMNS = (("IoU", "iou"), ("accuracy", "accuracy"), ("Dice", "dice"), ("boundary IoU", "boundary_iou"))
+CLASS_COLUMNS = (("IoU", "iou"), ("accuracy", "accuracy"), ("Dice", "dice"), ("boundary IoU", "boundary_iou"))
 
 
 def format_table(metrics):
     """Returns the text of an evaluation: a line per class, then the figures of all, as fractions."""
-    rows = [["class", *(title for title, _ in _COLUMNS), "pixels"]]
+    rows = [["class", *(title for title, _ in CLASS_COLUMNS), "pixels"]]
     for each in metrics["classes"]:
-        rows.append([each["name"], *(_fraction(each[key]) for _, key in _COLUMNS), f"{each['pixels']:,}"])
-    summary = [[title, _fraction(metrics[key]), _interval(metrics, key)] for title, key in _SUMMARY]
+        rows.append([each["name"], *(fraction(each[key]) for _, key in CLASS_COLUMNS), f"{each['pixels']:,}"])
+    summary = [[title, fraction(metrics[key]), _interval(metrics, key)] for title, key in SUMMARY]
     counts = f"{metrics['num_images']:,} images, {metrics['num_pixels']:,} labeled pixels"
     return "\n".join([*_aligned(rows), "", *_aligned(summary), counts])
 
@@ -35,10 +35,10 @@ def compare(found):
         found: {title: metrics}, with the same classes.
     """
     rows = [["", *found]]
-    rows += [[title, *(_fraction(each[key]) for each in found.values())] for title, key in _SUMMARY]
+    rows += [[title, *(fraction(each[key]) for each in found.values())] for title, key in SUMMARY]
     rows.append(["IoU of", *[""] * len(found)])
     for classes in zip(*(each["classes"] for each in found.values()), strict=True):
-        rows.append([f"  {classes[0]['name']}", *(_fraction(row["iou"]) for row in classes)])
+        rows.append([f"  {classes[0]['name']}", *(fraction(row["iou"]) for row in classes)])
     return "\n".join(_aligned(rows))
 
 
@@ -55,7 +55,8 @@ def _interval(metrics, key):
     return "" if low is None else f"[{low:.3f}, {high:.3f}]"
 
 
-def _fraction(value):
+def fraction(value):
+    """A figure's text, a dash for None."""
     return "-" if value is None else f"{value:.3f}"
 
 
