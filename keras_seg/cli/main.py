@@ -5,7 +5,19 @@ import os
 import sys
 
 from keras_seg import __version__
-from keras_seg.cli import convert, doctor, evaluate, export, heatmap, models, predict, preview, runs, train
+from keras_seg.cli import (
+    convert,
+    doctor,
+    evaluate,
+    export,
+    heatmap,
+    models,
+    predict,
+    preview,
+    runs,
+    train,
+    zoo,
+)
 from keras_seg.errors import InputError
 
 COMMANDS = {
@@ -19,6 +31,7 @@ COMMANDS = {
     "preview": preview,
     "runs": runs,
     "heatmap": heatmap,
+    "zoo": zoo,
 }
 INTERRUPTED = 130
 

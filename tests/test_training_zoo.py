@@ -1,0 +1,61 @@
+"""Networks trained alike, one after the other; what is done is not done again."""
+
+import csv
+import json
+
+import pytest
+
+from keras_seg.cli import main
+from keras_seg.errors import InputError
+from keras_seg.training.zoo import train_zoo
+
+FLAGS = ["--image-size", "32", "32", "--batch-size", "4", "--epochs", "1", "--weights", "none"]
+
+
+@pytest.fixture(scope="module")
+def zoo(shapes_folder, tmp_path_factory):
+    """A U-Net, and a network that cannot take the option that both are given."""
+    folder, lines = tmp_path_factory.mktemp("zoo"), []
+    flags = [*FLAGS, "--data", str(shapes_folder), "--model-option", "widths=[8,16]"]
+    flags += ["--model-option", "decoder_widths=[8]"]
+    failed = train_zoo(["unet", "segnet"], folder, flags, lines.append)
+    return folder, flags, failed, lines
+
+
+def test_each_network_has_a_row_and_a_failure_is_reported(zoo):
+    folder, _, failed, lines = zoo
+    assert failed == ["segnet"]
+    assert lines[0].startswith("unet: mean IoU 0.") and lines[1].startswith("segnet: failed, see ")
+    assert "segnet has no option 'widths'" in (folder / "segnet.log").read_text()
+    (row,) = csv.DictReader((folder / "zoo.csv").open(newline=""))
+    metrics = json.loads((folder / "unet" / "metrics.json").read_text())
+    assert row["network"] == "unet" and row["mean IoU"] == f"{metrics['mean_iou']:.3f}"
+    assert float(row["seconds"]) > 0 and int(row["parameters"]) > 1000 and int(row["MiB"]) > 100
+    assert (folder / "zoo.md").read_text().startswith("| network | parameters | mean IoU |")
+    assert not list((folder / "unet" / "checkpoints").glob("*.npz"))
+
+
+def test_what_is_trained_is_passed_over(zoo):
+    folder, flags, *_ = zoo
+    before = (folder / "unet" / "best.keras").stat().st_mtime_ns
+    assert train_zoo(["unet"], folder, flags, lambda line: None) == []
+    assert (folder / "unet" / "best.keras").stat().st_mtime_ns == before
+
+
+def test_other_flags_are_refused(zoo):
+    with pytest.raises(InputError, match="was started with --image-size 32 32"):
+        train_zoo(["unet"], zoo[0], ["--epochs", "2"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["--", "--model", "unet"], "--model: the zoo sets it for each network"),
+        (["--models", "fcn9"], "--models: there is no network fcn9"),
+    ],
+)
+def test_wrong_use_is_one_line(argv, line, capsys, tmp_path):
+    assert main(["zoo", "--output", str(tmp_path / "zoo"), *argv]) == 2
+    err = capsys.readouterr().err
+    assert line in err and err.count("\n") == 1
+    assert not (tmp_path / "zoo").exists()
