@@ -5,6 +5,7 @@ go by gRPC to the stand-in server of the tests, which runs the C++ loader that T
 """
 
 import argparse
+import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,8 @@ def main():
     )
     parser.add_argument("--in-flight", type=int, default=2, help="requests at once (default: 2)")
     options = parser.parse_args()
+    if importlib.util.find_spec("tensorflow_serving") is None:
+        parser.error("needs tensorflow-serving-api; pip install 'keras-seg[serving]'")
 
     keras.utils.set_random_seed(0)
     model = build_model(options.model, options.classes)

@@ -61,6 +61,17 @@ def test_only_public_apis_are_used(path):
     assert not [module for module in imported_modules(path) if module.startswith(private)]
 
 
+def test_importing_the_layers_registers_all_that_a_model_file_may_name():
+    found = set()
+    for path in PACKAGE.glob("layers/*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            decorators = " ".join(map(ast.unparse, getattr(node, "decorator_list", [])))
+            found |= {node.name} if "register_keras_serializable" in decorators else set()
+    tree = ast.parse((PACKAGE / "layers" / "__init__.py").read_text(encoding="utf-8"))
+    imported = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert "FloorMaxPooling2D" in found and found <= imported
+
+
 def test_importing_the_package_imports_nothing_heavy():
     heavy = ("tensorflow", "keras", "cv2", "numpy")
     code = f"import sys, keras_seg; print([name for name in {heavy} if name in sys.modules])"

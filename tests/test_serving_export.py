@@ -1,6 +1,7 @@
 """What `export` writes for TensorFlow Serving beside the graph, and what it refuses to write."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from serving_helpers import CLASSES, COLORS, NAME, exported, tiny_network
 from keras_seg.cli import main
 from keras_seg.errors import InputError
 from keras_seg.serving import export_saved_model, next_version
+from keras_seg.serving.configs import write_configs
 
 
 def test_a_version_is_never_overwritten():
@@ -20,6 +22,30 @@ def test_a_version_is_never_overwritten():
     with pytest.raises(InputError, match="never overwritten"):
         export_saved_model(model, folder, classes=CLASSES, colors=COLORS)
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_version_is_complete_before_it_has_its_name(tmp_path, monkeypatch):
+    renamed = []
+
+    def rename(path, target):
+        renamed.append((path, target, sorted(str(file.relative_to(path)) for file in path.rglob("*"))))
+        path.replace(target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    folder = export_saved_model(
+        exported().model,
+        tmp_path / "7",
+        classes=CLASSES,
+        colors=COLORS,
+        image_size=(16, 24),
+        warm_up=[(8, 8)],
+    )
+    ((source, target, files),) = renamed
+    assert target == folder and source.parent == tmp_path
+    assert not source.name.isdecimal()  # TensorFlow Serving looks for numbers alone.
+    assert files == sorted(str(file.relative_to(folder)) for file in folder.rglob("*"))
+    assert {"saved_model.pb", "assets/labels.json", "assets.extra/tf_serving_warmup_requests"} < set(files)
+    assert "16 x 24 pixels" in (tmp_path / "batching.config").read_text()
 
 
 def test_the_next_version_is_one_more_than_the_last(tmp_path):
@@ -84,9 +110,8 @@ def test_the_server_is_told_where_the_model_is_and_how_to_batch():
 
 def test_a_configuration_that_was_edited_is_kept(tmp_path):
     (tmp_path / "models.config").write_text("mine")
-    export_saved_model(exported().model, tmp_path / "1", classes=CLASSES, colors=COLORS, image_size=(16, 24))
+    assert write_configs(tmp_path, NAME, (16, 24)) == [tmp_path / "batching.config"]
     assert (tmp_path / "models.config").read_text() == "mine"
-    assert "16 x 24 pixels" in (tmp_path / "batching.config").read_text()
 
 
 def test_arrays_can_be_held_to_one_size_for_batching():

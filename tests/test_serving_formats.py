@@ -1,15 +1,21 @@
-"""ONNX and LiteRT files answer what the network does, and say by how much they do not."""
+"""ONNX, LiteRT and bfloat16 files answer what the network does, and say by how much they do not."""
 
 import json
+import re
+import sys
+import types
 
 import cv2
 import numpy as np
 import pytest
-from serving_helpers import CLASSES, COLORS, exported, picture
+from serving_helpers import CLASSES, COLORS, NAME, exported, picture
 
 from keras_seg.cli import main
 from keras_seg.errors import InputError
+from keras_seg.serving import onnx_export
+from keras_seg.serving.bfloat16 import in_bfloat16
 from keras_seg.serving.certificate import certify
+from keras_seg.serving.formats import saved_model_runner
 from keras_seg.serving.litert_export import litert_runner, write_litert
 from keras_seg.serving.onnx_export import onnx_runner, write_onnx
 
@@ -33,6 +39,19 @@ def test_onnx_gives_the_logits_at_any_size(onnx_path, size):
     images = np.stack([picture(*size[1:], seed) for seed in range(size[0])])
     found = onnx_runner(onnx_path)(images)
     np.testing.assert_allclose(found, logits_of(images), rtol=1e-4, atol=1e-4)
+
+
+def test_large_weights_are_constants_of_an_onnx_file_too(tmp_path, monkeypatch):
+    pytest.importorskip("tf2onnx")
+    onnx = pytest.importorskip("onnx")
+    monkeypatch.setattr(onnx_export, "_LARGE", 100)
+    path = tmp_path / "tiny.onnx"
+    write_onnx(exported().model, path, classes=CLASSES, colors=COLORS)
+    model = onnx.load(path)
+    onnx.checker.check_model(model)
+    assert [value.name for value in model.graph.input] == ["images"]
+    images = picture(33, 65)[None]
+    np.testing.assert_allclose(onnx_runner(path)(images), logits_of(images), rtol=1e-4, atol=1e-4)
 
 
 def test_an_onnx_file_names_its_axes_and_classes(onnx_path):
@@ -93,21 +112,106 @@ def test_a_certificate_counts_what_differs(tmp_path):
     assert "96.6667 % of 30 pixels of 2 images" in str(certificate)
 
 
-def test_export_prints_a_certificate_for_each_file_and_overwrites_none(run, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def tiny_run(shapes_folder, tmp_path_factory):
+    """A run folder as far as `export` reads it; its data are three validation images of 32 x 40 pixels."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    folder.mkdir()
+    exported().model.save(folder / "best.keras")
+    config = {"model": NAME, "num_classes": 3, "classes": CLASSES, "colors": COLORS, "image_size": SIZE}
+    (folder / "config.json").write_text(json.dumps({**config, "data": str(shapes_folder)}))
+    return folder
+
+
+def export(run, output, *flags):
+    return main(["export", "--run", str(run), "--output", str(output), *map(str, flags)])
+
+
+def test_export_prints_a_certificate_for_each_file_and_overwrites_none(tiny_run, tmp_path, capsys):
     pytest.importorskip("tf2onnx")
     pytest.importorskip("ai_edge_litert")
-    argv = ["export", "--run", str(run.path), "--output", str(tmp_path), "--format"]
-    assert main([*argv, "onnx"]) == 0
+    assert export(tiny_run, tmp_path, "--format", "onnx") == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"written to {tmp_path / 'unet.onnx'}\n  largest logit error ")
+    assert out.startswith(f"written to {tmp_path / 'tiny.onnx'}\n  largest logit error ")
     assert "argmax agreement     100.0000 % of 3,840 pixels of 3 images" in out
-    assert main([*argv, "onnx"]) == 2
+    assert export(tiny_run, tmp_path, "--format", "onnx") == 2
     assert "is never overwritten" in capsys.readouterr().err
 
     (tmp_path / "pictures").mkdir()
     cv2.imwrite(str(tmp_path / "pictures" / "a.png"), picture(40, 40))
-    flags = ["litert", "--precision", "int8", "--images", str(tmp_path / "pictures")]
-    assert main([*argv, *flags]) == 0
+    flags = ["--precision", "int8", "--images", tmp_path / "pictures"]
+    assert export(tiny_run, tmp_path, "--format", "litert", *flags) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"written to {tmp_path / 'unet-int8.tflite'}\n")
-    assert "% of 1,024 pixels of 1 images" in out
+    assert out.startswith(f"written to {tmp_path / 'tiny-int8.tflite'}\n")
+    assert "% of 3,072 pixels of 1 images" in out
+
+
+def test_a_bfloat16_model_is_half_as_large_and_as_right_as_its_bits(tiny_run, tmp_path, capsys):
+    assert export(tiny_run, tmp_path / "1", "--precision", "bfloat16") == 0
+    error, pixels = re.search(
+        r"logit error  (\S+), the largest logit being .*of ([\d,]+) pixels of 3",
+        capsys.readouterr().out,
+        re.S,
+    ).groups()
+    images = np.stack([picture(33, 65, seed) for seed in range(2)])
+    found, expected = saved_model_runner(tmp_path / "1")(images), logits_of(images)
+    assert found.dtype == np.float32
+    # Three layers, each of which may round by 1 in 2^9.
+    assert 0 < abs(found - expected).max() < abs(expected).max() / 2**7
+    assert float(error) > 0 and pixels == "3,840"
+    sizes = [
+        next(path.glob("variables/variables.data*")).stat().st_size
+        for path in (tmp_path / "1", exported().folder)
+    ]
+    assert sizes[0] < 0.6 * sizes[1]
+
+
+def test_scores_and_pixels_stay_float32_in_a_bfloat16_model():
+    layers = in_bfloat16(exported().model).layers
+    kinds = {(layer.output.shape[-1], layer.compute_dtype) for layer in layers}
+    assert kinds == {(3, "float32"), (8, "bfloat16")}
+
+
+def test_pictures_too_large_to_check_with_are_told_before_anything_is_written(tiny_run, tmp_path, capsys):
+    assert export(tiny_run, tmp_path / "1", "--precision", "bfloat16", "--max-pixels", 100) == 2
+    assert "have more than 100 pixels; name others with --images" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("file_format", "module", "text"),
+    [
+        ("onnx", "tf2onnx", "tiny.onnx: needs tf2onnx; pip install 'keras-seg[onnx]'"),
+        ("onnx", "onnxruntime", "tiny.onnx: needs onnxruntime; pip install 'keras-seg[onnx]'"),
+        (
+            "litert",
+            "ai_edge_litert.interpreter",
+            "tiny-float.tflite: needs ai-edge-litert; pip install 'keras-seg[litert]'",
+        ),
+    ],
+)
+def test_a_missing_package_is_told_before_anything_is_written(
+    file_format, module, text, tiny_run, tmp_path, capsys, monkeypatch
+):
+    for name in {"tf2onnx", "onnxruntime", module} if file_format == "onnx" else {module}:
+        monkeypatch.setitem(sys.modules, name, None if name == module else types.ModuleType(name))
+    assert export(tiny_run, tmp_path, "--format", file_format) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}/{text}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--precision", "int8"], "saved_model must be one of float32, bfloat16, received int8"),
+        (["--precision", "float32", "bfloat16"], "one of float32, bfloat16, received float32 bfloat16"),
+        (["--format", "onnx", "--precision", "bfloat16"], "onnx must be one of float32, received bfloat16"),
+        (
+            ["--format", "litert", "--precision", "half"],
+            "must be some of float, dynamic, int8, received half",
+        ),
+    ],
+)
+def test_precisions_are_those_of_the_format(flags, text, tmp_path, capsys):
+    assert export(tmp_path, tmp_path, *flags) == 2
+    assert text in capsys.readouterr().err

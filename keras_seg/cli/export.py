@@ -5,14 +5,19 @@ from pathlib import Path
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 
-FORMATS, PRECISIONS = ("saved_model", "onnx", "litert"), ("float", "dynamic", "int8")
+# format: its precisions, the first of a SavedModel and all of LiteRT's by default.
+PRECISIONS = {
+    "saved_model": ("float32", "bfloat16"),
+    "onnx": ("float32",),
+    "litert": ("float", "dynamic", "int8"),
+}
 LIMITS = ("max_pixels", "max_tiled_pixels", "tile")
 
 
 def add_arguments(parser):
     """Adds the flags."""
     parser.add_argument("--run", dest="run_folder", metavar="RUN", required=True, help="run folder")
-    parser.add_argument("--format", choices=FORMATS, default="saved_model", help="(default: saved_model)")
+    parser.add_argument("--format", choices=PRECISIONS, default="saved_model", help="(default: saved_model)")
     parser.add_argument(
         "--output",
         metavar="FOLDER",
@@ -35,11 +40,13 @@ def add_arguments(parser):
     )
     parser.add_argument("--tile", type=int, metavar="N", help="side of the tiles of `tiled` (default: 512)")
     parser.add_argument(
-        "--precision", nargs="+", choices=PRECISIONS, default=PRECISIONS, help="litert: which files to write"
-    )
+        "--precision", nargs="+", metavar="NAME",
+        help="saved_model: float32 or bfloat16 (default: float32); litert: which of float, dynamic and int8 "
+        "to write (default: all)",
+    )  # fmt: skip
     parser.add_argument(
         "--images", nargs="+", metavar="INPUT",
-        help="onnx and litert: pictures to check and calibrate with (default: the run's data)",
+        help="onnx, litert and bfloat16: pictures to check and calibrate with (default: the run's data)",
     )  # fmt: skip
 
 
@@ -50,39 +57,62 @@ def run(arguments):
         _check(f"--{name.replace('_', '-')}", [value])
     for size in [*arguments.warm_up, arguments.fixed_size or [1]]:
         _check("--fixed-size" if size is arguments.fixed_size else "--warm-up", size)
+    precisions = _precisions(arguments.format, arguments.precision)
     import_tensorflow()
     from keras_seg.runs import Run
 
     run = Run.open(arguments.run_folder)
-    if arguments.format != "saved_model":
-        return _export_other(run, arguments)
+    if arguments.format == "saved_model":
+        found = _export_saved_model(run, arguments, precisions[0], limits)
+    else:
+        found = _export_other(run, arguments, precisions)
+    for path, certificate in found:
+        print(f"written to {path}" + (f"\n{certificate}" if certificate else ""))
+
+
+def _export_saved_model(run, arguments, precision, limits):
     from keras_seg.serving import export_saved_model, next_version
 
     folder = Path(arguments.output) if arguments.output else next_version(run.export_path)
-    export_saved_model(
-        run.load_model(),
-        folder,
-        classes=run.classes,
-        colors=run.colors,
-        name=arguments.name,
-        warm_up=arguments.warm_up,
-        image_size=arguments.fixed_size,
+    options = {
+        "name": arguments.name,
+        "warm_up": arguments.warm_up,
+        "image_size": arguments.fixed_size,
         **limits,
-    )
-    print(f"written to {folder}")
+    }
+    if precision == "bfloat16":
+        from keras_seg.serving.formats import export_bfloat16
+
+        return export_bfloat16(run, folder, _images(arguments), **options)
+    export_saved_model(run.load_model(), folder, classes=run.classes, colors=run.colors, **options)
+    return [(folder, None)]
 
 
-def _export_other(run, arguments):
-    from keras_seg.serving.formats import export_litert, export_onnx, named_images
+def _export_other(run, arguments, precisions):
+    from keras_seg.serving.formats import export_litert, export_onnx
 
-    folder = arguments.output or run.export_path
-    images = named_images(arguments.images) if arguments.images else None
+    folder, images = arguments.output or run.export_path, _images(arguments)
     if arguments.format == "onnx":
-        found = export_onnx(run, folder, images)
-    else:
-        found = export_litert(run, folder, arguments.fixed_size, arguments.precision, images)
-    for path, certificate in found:
-        print(f"written to {path}\n{certificate}")
+        return export_onnx(run, folder, images)
+    return export_litert(run, folder, arguments.fixed_size, precisions, images)
+
+
+def _images(arguments):
+    from keras_seg.serving.formats import named_images
+
+    return named_images(arguments.images) if arguments.images else None
+
+
+def _precisions(file_format, named):
+    known = PRECISIONS[file_format]
+    most = len(known) if file_format == "litert" else 1
+    named = named or known[:most]
+    if len(named) > most or not set(named) <= set(known):
+        raise InputError(
+            f"--precision of {file_format} must be {'some' if most > 1 else 'one'} of {', '.join(known)}, "
+            f"received {' '.join(named)}"
+        )
+    return named
 
 
 def _check(flag, values):

@@ -1,6 +1,7 @@
 """Keras layers that the networks share; each works at any height and width on every Keras backend."""
 
 from keras_seg.layers.cropping import CropLike, PadLike
+from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
 from keras_seg.layers.normalization import LocalResponseNormalization
 from keras_seg.layers.patches import PatchConv2D
 from keras_seg.layers.pooling import AdaptiveAveragePooling2D, MaxPoolingWithIndices2D, MaxUnpooling2D
@@ -10,7 +11,9 @@ from keras_seg.layers.resizing import ResizeLike, bilinear_kernel
 __all__ = [
     "PREPROCESSINGS",
     "AdaptiveAveragePooling2D",
+    "BilinearUpSampling2D",
     "CropLike",
+    "FloorMaxPooling2D",
     "LocalResponseNormalization",
     "MaxPoolingWithIndices2D",
     "MaxUnpooling2D",

@@ -16,7 +16,7 @@ class Certificate(NamedTuple):
         agreement: part of the pixels whose class is the same.
         num_images: how many images.
         num_pixels: how many pixels they have.
-        num_bytes: size of the file.
+        num_bytes: size of the file, or of all files of the folder.
         seconds: median time of an image.
         own_seconds: the same by the SavedModel's graph.
     """
@@ -45,7 +45,7 @@ def certify(path, runner, network, images):
     """Compares an exported file with the network.
 
     Args:
-        path: the file.
+        path: the file, or a SavedModel's folder.
         runner: function of uint8 [1, H, W, 3] to logits [1, H, W, C] that runs it.
         network: the same by the SavedModel's graph.
         images: uint8 RGB images [H, W, 3].
@@ -68,7 +68,12 @@ def certify(path, runner, network, images):
         seconds[0].append(taken)
         seconds[1].append(own)
     medians = map(statistics.median, seconds)
-    return Certificate(error, largest, same / pixels, len(images), pixels, path.stat().st_size, *medians)
+    return Certificate(error, largest, same / pixels, len(images), pixels, _num_bytes(path), *medians)
+
+
+def _num_bytes(path):
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
 
 
 def _timed(function, batch):

@@ -1,4 +1,4 @@
-"""Exports a run for other runtimes than TensorFlow Serving, each file with its certificate."""
+"""Exports a run for other runtimes or in other precisions, each file with its certificate."""
 
 from pathlib import Path
 
@@ -10,10 +10,13 @@ from keras_seg.data import load_dataset, read_image
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.inference import expand_inputs
+from keras_seg.serving import litert_export, onnx_export
 from keras_seg.serving.certificate import certify
+from keras_seg.serving.export import export_saved_model
 from keras_seg.serving.litert_export import PRECISIONS, litert_runner, write_litert
 from keras_seg.serving.onnx_export import onnx_runner, write_onnx
-from keras_seg.serving.signatures import build_network
+from keras_seg.serving.optional import import_optional
+from keras_seg.serving.signatures import MAX_PIXELS, build_network, most_pixels_of_logits
 
 CHECKED, CALIBRATION = 16, 64  # Images
 
@@ -32,8 +35,10 @@ def export_onnx(run, folder, images=None):
     Raises:
         InputError: the file exists or cannot be written, or a package or the images are missing.
     """
-    model = run.load_model()
     (path,) = _free_paths(folder, [f"{run.config['model']}.onnx"])
+    for package in onnx_export.PACKAGES:
+        import_optional(package, onnx_export.EXTRA, path)
+    model = run.load_model()
     images = images or run_images(run, "val", CHECKED)
     write_onnx(model, path, classes=run.classes, colors=run.colors)
     return [(path, certify(path, onnx_runner(path), _reference(model), images))]
@@ -56,8 +61,9 @@ def export_litert(run, folder, size=None, precisions=PRECISIONS, images=None):
         InputError: a file exists or cannot be written, or a package or the images are missing.
     """
     size = tuple(size or run.config["image_size"])
-    model = run.load_model()
     paths = _free_paths(folder, [f"{run.config['model']}-{precision}.tflite" for precision in precisions])
+    import_optional(litert_export.INTERPRETER, litert_export.EXTRA, paths[0])
+    model = run.load_model()
     checked = [_resized(image, size) for image in images or run_images(run, "val", CHECKED)]
     calibration = ()
     if "int8" in precisions:
@@ -67,6 +73,39 @@ def export_litert(run, folder, size=None, precisions=PRECISIONS, images=None):
         write_litert(model, path, size, precision, calibration)
         found.append((path, certify(path, litert_runner(path), _reference(model), checked)))
     return found
+
+
+def export_bfloat16(run, folder, images=None, **options):
+    """Writes a SavedModel that computes in bfloat16, and checks it with TensorFlow's own loader.
+
+    Args:
+        run: Run.
+        folder: version folder to write.
+        images: uint8 RGB images [H, W, 3] to check with; None: the run's validation images.
+        **options: of `export_saved_model`.
+
+    Returns:
+        `[(path, Certificate)]`.
+
+    Raises:
+        InputError: as `export_saved_model`, or the images are missing or larger than a request may be.
+    """
+    images, size = images or run_images(run, "val", CHECKED), options.get("image_size")
+    images = [_resized(image, tuple(size)) for image in images] if size else images
+    limit = most_pixels_of_logits(options.get("max_pixels", MAX_PIXELS), len(run.classes))
+    if max(image.shape[0] * image.shape[1] for image in images) > limit:
+        raise InputError(
+            f"the pictures to check with have more than {limit} pixels; name others with --images"
+        )
+    model = run.load_model()
+    export_saved_model(model, folder, classes=run.classes, colors=run.colors, precision="bfloat16", **options)
+    return [(folder, certify(folder, saved_model_runner(folder), _reference(model), images))]
+
+
+def saved_model_runner(folder):
+    """Returns a function of uint8 images [N, H, W, 3] to logits that runs a SavedModel's `logits`."""
+    model = tf.saved_model.load(str(folder))  # Kept by the function: it owns the weights.
+    return lambda images: model.signatures["logits"](images=tf.constant(images))["logits"].numpy()
 
 
 def run_images(run, split, count):

@@ -1,12 +1,16 @@
 """A network as a LiteRT file: one RGB image of a fixed size in, logits out."""
 
+import os
+
 import numpy as np
 import tensorflow as tf
 
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
+from keras_seg.serving.optional import import_optional
 from keras_seg.serving.signatures import build_network
 
+EXTRA, INTERPRETER = "litert", "ai_edge_litert.interpreter"
 PRECISIONS = ("float", "dynamic", "int8")
 
 
@@ -42,13 +46,9 @@ def write_litert(model, path, size, precision="float", calibration=()):
 
 def litert_runner(path):
     """Returns a function of one uint8 image [1, H, W, 3] to float32 logits that runs a LiteRT file."""
-    # An optional dependency.
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        raise InputError(f"{path}: is checked with ai-edge-litert; pip install 'keras-seg[litert]'") from None
-
-    interpreter = Interpreter(model_path=str(path))
+    package = import_optional(INTERPRETER, EXTRA, path)
+    # By itself it takes one thread, and TensorFlow takes all.
+    interpreter = package.Interpreter(model_path=str(path), num_threads=os.cpu_count())
     interpreter.allocate_tensors()
     (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
     scale, zero = found["quantization"]

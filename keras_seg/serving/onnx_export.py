@@ -2,15 +2,19 @@
 
 import json
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
+from keras_seg.serving.optional import import_optional
 from keras_seg.serving.signatures import build_network
 
 OPSET = 18
+EXTRA, PACKAGES = "onnx", ("tf2onnx", "onnxruntime")
 _LARGEST = (1 << 31) - 1  # Bytes of a protocol buffer
+_LARGE = 1 << 22  # Numbers
 _AXES = ("N", "H", "W")
 
 
@@ -29,18 +33,11 @@ def write_onnx(model, path, *, classes, colors):
         InputError: the packages of the extra `onnx` are missing, the network is too large, or the file
             cannot be written.
     """
-    # An optional dependency.
-    try:
-        import tf2onnx
-    except ImportError:
-        raise InputError(f"{path}: needs tf2onnx; pip install 'keras-seg[onnx]'") from None
-
+    tf2onnx = import_optional("tf2onnx", EXTRA, path)
     network = build_network(model, [None, *model.inputs[0].shape[1:]])
-    signature = [tf.TensorSpec(network.input_signature[0].shape, tf.float32, "images")]
-    named = tf.function(lambda images: {"logits": network(images)}, signature, autograph=False)
     if sum(np.prod(weight.shape) for weight in model.weights) * 4 > _LARGEST:
         raise InputError(f"{path}: the network has more than the 2 GB of weights that an ONNX file can hold")
-    proto, _ = tf2onnx.convert.from_function(named, input_signature=signature, opset=OPSET)
+    proto = _convert(tf2onnx, network, model)
     for value in (*proto.graph.input, *proto.graph.output):
         for axis, dim in zip(_AXES, value.type.tensor_type.shape.dim, strict=False):
             if not dim.dim_value:
@@ -51,12 +48,36 @@ def write_onnx(model, path, *, classes, colors):
         temporary.write_bytes(proto.SerializeToString())
 
 
+def _convert(tf2onnx, network, model):
+    """Returns the ONNX model of a network, large weights added last.
+
+    tf2onnx rewrites every weight in each of its many passes and frees none: 24 GB for FCN-8s. So it sees
+    the large ones as inputs, which then become constants.
+    """
+    large = [weight for weight in model.weights if np.prod(weight.shape) > _LARGE]
+    specs = [tf.TensorSpec(weight.shape, weight.dtype, f"weight_{i}") for i, weight in enumerate(large)]
+    signature = [tf.TensorSpec(network.input_signature[0].shape, tf.float32, "images"), specs]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def named(images, weights):
+        with keras.StatelessScope(state_mapping=list(zip(large, weights, strict=True))):
+            return {"logits": network.python_function(images)}
+
+    proto, _ = tf2onnx.convert.from_function(named, input_signature=signature, opset=OPSET)
+    for spec, weight in zip(specs, large, strict=True):
+        (given,) = [value for value in proto.graph.input if value.name == spec.name]
+        proto.graph.input.remove(given)
+        tensor = proto.graph.initializer.add(name=spec.name, dims=weight.shape)
+        tensor.data_type = given.type.tensor_type.elem_type
+        tensor.raw_data = np.asarray(weight).tobytes()
+    return proto
+
+
 def onnx_runner(path):
     """Returns a function of uint8 images [N, H, W, 3] to logits that runs an ONNX file with onnxruntime."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise InputError(f"{path}: is checked with onnxruntime; pip install 'keras-seg[onnx]'") from None
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    onnxruntime = import_optional("onnxruntime", EXTRA, path)
+    options = onnxruntime.SessionOptions()
+    # Else its threads wait busily after each run, and slow down what is timed next.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda images: session.run(["logits"], {"images": images.astype(np.float32)})[0]

@@ -118,6 +118,11 @@ def build_network(model, shape):
     return network
 
 
+def most_pixels_of_logits(max_pixels, num_classes):
+    """Returns the pixels that a request to `logits` may have, for its answer to fit into a message."""
+    return min(max_pixels, _MAX_MESSAGE // (4 * num_classes))
+
+
 def _mask_endpoint(network, shape, max_pixels):
     def serving_default(images):
         images = _checked(images, shape, max_pixels)
@@ -128,7 +133,7 @@ def _mask_endpoint(network, shape, max_pixels):
 
 
 def _logits_endpoint(network, shape, max_pixels, num_classes):
-    limit = min(max_pixels, _MAX_MESSAGE // (4 * num_classes))
+    limit = most_pixels_of_logits(max_pixels, num_classes)
 
     def logits(images):
         return {"logits": network(tf.cast(_checked(images, shape, limit), tf.float32))}
