@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from keras_seg import InputError, Predictor, Run, TrainConfig, train
 from keras_seg.training import trainer
+from keras_seg.training.distribution import Replicas
 from keras_seg.training.history import History
 from keras_seg.training.run_folder import note_finished
 from keras_seg.training.state import NOTES, newest_state, states
@@ -191,7 +192,7 @@ def handling(number, handler):
 
 
 def test_a_signal_that_was_ignored_stays_so():
-    with handling(signal.SIGINT, signal.SIG_IGN), trainer.StopRequests():
+    with handling(signal.SIGINT, signal.SIG_IGN), trainer.StopRequests(Replicas()):
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 

@@ -8,7 +8,7 @@ from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.cli.train_flags import add_flags
 from keras_seg.errors import InputError
 
-WITH_RESUME = ("resume", "epochs", "checkpoint_every")
+WITH_RESUME = ("resume", "epochs", "checkpoint_every", "distribute")
 PAIRS = ("image_size", "scales", "color_factors")
 
 
@@ -28,8 +28,8 @@ def run(arguments):
         if surplus:
             flags = ", ".join(sorted(f"--{name.replace('_', '-')}" for name in surplus))
             raise InputError(
-                f"{flags}: --resume goes on with the run's own settings; only --epochs and "
-                "--checkpoint-every go with it"
+                f"{flags}: --resume goes on with the run's own settings; only --epochs, "
+                "--checkpoint-every and --distribute go with it"
             )
         train(**settings)
         return

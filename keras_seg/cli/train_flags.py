@@ -127,6 +127,10 @@ GROUPS = {
         "--precision": word(
             "auto|float32|mixed_bfloat16|mixed_float16", "of the arithmetic (default: float32)"
         ),
+        "--distribute": word(
+            "none|mirrored|multiworker",
+            "all GPUs of this machine, or the machines of TF_CONFIG, see docs/distributed.md (default: none)",
+        ),
         "--deterministic": choice("the same bits each time (default: on a CPU yes, on a GPU no)"),
         "--seed": number("of weights, order and augmentation (default: 0)"),
         "--tensorboard": switch("write TensorBoard logs to RUN/tensorboard"),

@@ -9,6 +9,7 @@ from keras_seg.data.pipeline import eval_batches, steps_per_epoch, train_batches
 from keras_seg.data.reading import read_image, read_mask, read_sample
 from keras_seg.data.samples import ArraySample, Dataset, Sample
 from keras_seg.data.shapes import draw_shapes, write_shapes
+from keras_seg.data.sharing import Share
 from keras_seg.palette import IGNORE
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Dataset",
     "Problem",
     "Sample",
+    "Share",
     "check_dataset",
     "decode_image",
     "decode_mask",

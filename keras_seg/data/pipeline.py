@@ -10,7 +10,9 @@ from keras_seg.data.loading import make_loader
 from keras_seg.data.memory import available_memory
 from keras_seg.data.reading import parallel_map, read_header
 from keras_seg.data.samples import Dataset
+from keras_seg.data.sharing import WHOLE, parts_of_batches, select, turns_of_batches
 from keras_seg.errors import InputError
+from keras_seg.palette import IGNORE
 
 AUTOTUNE = tf.data.AUTOTUNE
 _BYTES_PER_PIXEL = 4  # Of a decoded pair: three colors and a class id.
@@ -18,7 +20,9 @@ _CACHED_PART = 1 / 4  # Of the memory that is free; the rest is for the model.
 _FOREVER = 1 << 32  # Epochs
 
 
-def train_batches(dataset, image_size, batch_size, seed=0, *, augment=True, cache="auto", start_epoch=0):
+def train_batches(
+    dataset, image_size, batch_size, seed=0, *, augment=True, cache="auto", start_epoch=0, share=WHOLE
+):
     """Makes the endless stream of training batches, epoch after epoch, each in its own order.
 
     The stream depends on the data and the arguments alone, and started at epoch k it goes on exactly as it
@@ -34,6 +38,7 @@ def train_batches(dataset, image_size, batch_size, seed=0, *, augment=True, cach
             random. False: resize to `image_size`.
         cache: keep decoded samples in memory: True, False, or "auto": if a quarter of what is free suffices.
         start_epoch: the first epoch of the stream, from 0.
+        share: a `Share`: only some replicas' parts of each batch, one after the other.
 
     Returns:
         tf.data.Dataset of (uint8 RGB [B, H, W, 3], int32 class ids [B, H, W], 255 ignored).
@@ -61,12 +66,13 @@ def train_batches(dataset, image_size, batch_size, seed=0, *, augment=True, cach
             return augment_pair(image, mask, image_size, key, options)
         return resize(image, mask, image_size)
 
+    chosen, sizes = parts_of_batches(share, _batch_sizes(len(samples), batch_size))
+    stream = select(stream.enumerate(start_epoch * len(samples)), chosen)
     # One step, since each hands every pair over to other threads.
-    stream = _map(stream.enumerate(start_epoch * len(samples)), prepare)
-    return _batch(stream, _batch_sizes(len(samples), batch_size))
+    return _batch(_map(stream, prepare), sizes)
 
 
-def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18):
+def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18, share=WHOLE):
     """Makes one pass over a split: whole images at their own size, in the split's order.
 
     Args:
@@ -74,6 +80,8 @@ def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18):
         split: name of the split.
         limit: the number of samples to stop after; None: all.
         max_pixels: neighbors of one size share a batch up to this many pixels; 0: one image a batch.
+        share: a `Share`: only the batches of some replicas, which take them in turn. A replica for which
+            none is left in the last turn has an image of which all is ignored.
 
     Returns:
         tf.data.Dataset of (uint8 RGB [B, H, W, 3], int32 class ids [B, H, W], 255 ignored), of known length.
@@ -84,7 +92,19 @@ def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18):
         most = max(1, max_pixels // (height * width))
         sizes += _batch_sizes(len(list(run)), most)
     stored, load = make_loader(samples, headers, dataset)
-    return _batch(_map(stored, load), sizes).apply(tf.data.experimental.assert_cardinality(len(sizes)))
+    chosen, sizes, missing = turns_of_batches(share, sizes)
+    stream = _map(select(stored.enumerate(), chosen), lambda _, element: load(*element))
+    for _ in range(missing):
+        stream = stream.concatenate(_all_ignored(stream.element_spec))
+    sizes += [1] * missing
+    return _batch(stream, sizes).apply(tf.data.experimental.assert_cardinality(len(sizes)))
+
+
+def _all_ignored(spec):
+    """An image and its class ids, all ignored, of the size that the specification has, if any."""
+    size = [32 if side is None else side for side in spec[1].shape]
+    pair = tf.zeros([1, *size, 3], tf.uint8), tf.fill([1, *size], tf.constant(IGNORE, tf.uint8))
+    return tf.data.Dataset.from_tensor_slices(pair)
 
 
 def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:

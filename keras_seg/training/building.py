@@ -1,5 +1,6 @@
-"""The network and its optimizer, ready for `fit`; a distribution strategy's scope would hold these calls."""
+"""The network and its optimizer, ready for `fit`."""
 
+import keras
 import tensorflow as tf
 
 from keras_seg.encoders import freeze_encoder
@@ -8,8 +9,10 @@ from keras_seg.losses import SegmentationLoss
 from keras_seg.metrics import ConfusionMatrixMetric
 from keras_seg.models import build_model
 from keras_seg.pretrained import load_weights, resolve_weights
+from keras_seg.training.distribution import Replicas, replica_sum
 from keras_seg.training.optimizers import build_optimizer, fuse_update
 from keras_seg.training.precision import keep_heads_in_float32
+from keras_seg.training.replicated_model import replicated
 from keras_seg.training.staging import load_stage
 
 # Below, XLA's compilation takes longer than its update saves in a short training.
@@ -17,7 +20,7 @@ PARAMETERS_WORTH_FUSING = 50_000_000
 FIGURES = ("mean_iou", "pixel_accuracy")
 
 
-def build_training(config, classes, steps_per_epoch, *, fresh, report, weights=None):
+def build_training(config, classes, steps_per_epoch, *, fresh, report, weights=None, replicas=None):
     """Builds a network with its first weights, and compiles it.
 
     Args:
@@ -27,6 +30,7 @@ def build_training(config, classes, steps_per_epoch, *, fresh, report, weights=N
         fresh: Whether it starts; else its weights are about to be restored.
         report: Function that is given each line for the reader.
         weights: Of the classes in the loss, None for 1 each.
+        replicas: `Replicas`; None for one.
 
     Returns:
         A compiled `keras.Model`.
@@ -34,12 +38,17 @@ def build_training(config, classes, steps_per_epoch, *, fresh, report, weights=N
     Raises:
         InputError: The network has not such options, or the weights do not fit.
     """
-    model = _build(config, classes)
-    if fresh:
-        _initialize(model, config, report)
-    if config.freeze_encoder:
-        freeze_encoder(model)
-    _compile(model, config, steps_per_epoch, weights)
+    replicas = replicas or Replicas()
+    with replicas.scope():
+        model = _build(config, classes)
+        if fresh:
+            _initialize(model, config, report)
+        if config.freeze_encoder:
+            freeze_encoder(model)
+    if replicas.strategy:
+        model = replicated(model)
+    with replicas.scope():
+        _compile(model, config, steps_per_epoch, weights, replicas)
     return model
 
 
@@ -64,7 +73,7 @@ def _initialize(model, config, report):
         report(load_weights(model, path))
 
 
-def _compile(model, config, steps_per_epoch, weights):
+def _compile(model, config, steps_per_epoch, weights, replicas):
     schedule_options = {
         "power": config.power,
         "warmup_steps": config.warmup_epochs * steps_per_epoch,
@@ -78,7 +87,8 @@ def _compile(model, config, steps_per_epoch, weights):
         config.epochs * steps_per_epoch,
         schedule_options=schedule_options,
         momentum=config.momentum,
-        clip_norm=config.clip_norm,
+        # Of the mean of the replicas' gradients, which is their sum over the number of replicas.
+        clip_norm=config.clip_norm / replicas.count,
         accumulate=config.accumulate,
         head_rate=config.head_rate,
         aux_rate=config.aux_rate,
@@ -90,18 +100,20 @@ def _compile(model, config, steps_per_epoch, weights):
     )
     # Now, for an encoder that is frozen for the first epochs has its place in it all the same.
     optimizer.build(model.trainable_variables)
-    if model.count_params() >= PARAMETERS_WORTH_FUSING and _is_cpu():
+    if model.count_params() >= PARAMETERS_WORTH_FUSING and _is_cpu() and not replicas.strategy:
         fuse_update(optimizer)
     metrics = [ConfusionMatrixMetric(main_output(model).shape[-1], figure) for figure in FIGURES]
-    losses = {
-        output: SegmentationLoss(config.loss, class_weights=weights, reduction=config.loss_reduction)
-        for output in ("out", "aux")
-    }
-    if not has_aux_head(model):
+    loss = {"class_weights": weights, "reduction": config.loss_reduction}
+    if replicas.strategy:
+        loss["replica_sum"] = replica_sum
+    losses = {output: SegmentationLoss(config.loss, **loss) for output in ("out", "aux")}
+    if has_aux_head(model):
+        loss_weights = {"out": 1.0, "aux": config.aux_weight}
+        model.compile(optimizer, losses, loss_weights=loss_weights, metrics={"out": metrics})
+    else:
         model.compile(optimizer, losses["out"], metrics=metrics)
-        return
-    loss_weights = {"out": 1.0, "aux": config.aux_weight}
-    model.compile(optimizer, losses, loss_weights=loss_weights, metrics={"out": metrics})
+    if replicas.strategy:
+        build_metrics(model)  # With the first batch it would be too late for a copy on every replica.
 
 
 def has_aux_head(model):
@@ -119,9 +131,9 @@ def build_metrics(model):
     truth, logits = tf.zeros([1, 1, 1], tf.int32), tf.zeros([1, 1, 1, main_output(model).shape[-1]])
     if has_aux_head(model):
         truth, logits = ({"out": each, "aux": each} for each in (truth, logits))
-    model.compute_loss(y=truth, y_pred=logits)
-    model.compute_metrics(None, truth, logits)
-    model.reset_metrics()
+    with keras.StatelessScope():
+        model.compute_loss(y=truth, y_pred=logits)
+        model.compute_metrics(None, truth, logits)
 
 
 def truth_for(model, batches):

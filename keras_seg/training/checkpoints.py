@@ -9,8 +9,10 @@ import numpy as np
 
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
+from keras_seg.training.distribution import Replicas
 from keras_seg.training.history import SCORE
 from keras_seg.training.optimizers import inner_optimizer
+from keras_seg.training.replicated_model import unsynchronized
 from keras_seg.training.state import write_state
 
 # The first write is due after a minute, and no more than a twentieth of the time goes into writing.
@@ -30,10 +32,12 @@ class Checkpoints(keras.callbacks.Callback):
         every: `"30s"`, `"200"` (steps), or None: no more often than once a minute, and at most a
             twentieth of the time.
         metrics: Arrays of the metrics' state in the middle of the epoch that is gone on with, or None.
+        replicas: `Replicas`; the chief alone writes, and all workers take part in it.
     """
 
-    def __init__(self, run, progress, every=None, metrics=None):
+    def __init__(self, run, progress, every=None, metrics=None, replicas=None):
         super().__init__()
+        self.replicas = replicas or Replicas()
         self.best_path = run.best_path
         self.folder = run.path / "checkpoints"
         self.progress = progress
@@ -45,8 +49,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if self.metrics is not None:
-            for variable, value in zip(self.model.metrics_variables, self.metrics, strict=True):
-                variable.assign(value)
+            self.replicas.assign(self.model.metrics_variables, self.metrics)
             self.metrics = None
 
     def on_train_batch_end(self, batch, logs=None):
@@ -64,12 +67,16 @@ class Checkpoints(keras.callbacks.Callback):
         score = float(logs[SCORE])
         if self.progress.best is None or score > self.progress.best:
             self.progress.best = score
-            with averaged_weights(self.model):
-                self._best_weights = self.model.get_weights()
+            if self.replicas.is_chief:
+                with averaged_weights(self.model):
+                    self._best_weights = self.model.get_weights()
         if self._is_due():
             self.write()
 
     def _is_due(self):
+        return self.replicas.any(self._is_time())
+
+    def _is_time(self):
         if self.steps:
             return self.progress.step - self._written_step >= self.steps
         least = max(LEAST_SECONDS, WRITES_APART * self._duration) if self.seconds is None else self.seconds
@@ -85,11 +92,13 @@ class Checkpoints(keras.callbacks.Callback):
         start = time.monotonic()
         if not all(np.isfinite(weights).all() for weights in self.model.get_weights()):
             raise DivergedError(self.progress.step, self.progress.steps_per_epoch)
-        self.write_best()
-        if not self.best_path.exists():  # Before the first epoch any model is best.
-            with averaged_weights(self.model):
-                save_model(self.model, self.best_path)
-        write_state(self.folder, self.progress, self.groups())
+        groups = self.groups()
+        if self.replicas.is_chief:
+            self.write_best()
+            if not self.best_path.exists():  # Before the first epoch any model is best.
+                with averaged_weights(self.model):
+                    save_model(self.model, self.best_path)
+            write_state(self.folder, self.progress, groups)
         self._written_step, self._written = self.progress.step, time.monotonic()
         self._duration = self._written - start
 
@@ -102,10 +111,11 @@ class Checkpoints(keras.callbacks.Callback):
 
     def groups(self):
         """What the state holds: all that the next step depends on."""
-        progress = self.progress
-        inside = progress.step % progress.steps_per_epoch or progress.validation_is_pending
-        metrics = self.model.metrics_variables if self.metrics is None else self.metrics
-        return {**state_groups(self.model), "metrics": metrics if inside else []}
+        progress, metrics = self.progress, []
+        if progress.step % progress.steps_per_epoch or progress.validation_is_pending:
+            # Copied, since the sums over several workers are to be had by all of them only.
+            metrics = _copies(self.model.metrics_variables) if self.metrics is None else self.metrics
+        return {**state_groups(self.model), "metrics": metrics}
 
 
 class DivergedError(Exception):
@@ -185,7 +195,7 @@ def _copies(variables):
 def save_model(model, path):
     """Writes a model without its optimizer and its auxiliary head, whole or not at all."""
     output = model.output["out"] if isinstance(model.output, dict) else model.output
-    with replacing(path) as temporary:
+    with unsynchronized(model), replacing(path) as temporary:
         keras.Model(model.input, output, name=model.name).save(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())

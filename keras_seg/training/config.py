@@ -93,6 +93,8 @@ class TrainConfig:
         seed: Of weights, shuffling, augmentation and dropout.
         deterministic: Whether each operation gives the same bits each time; on a CPU yes, on a GPU, where
             it costs time and some networks cannot, no.
+        distribute: `"none"`, `"mirrored"`: all GPUs of this machine, or `"multiworker"`: the machines of
+            `TF_CONFIG`; none. The batch is divided among them.
         checkpoint_every: `"200"` steps or `"30s"`; None: at most a twentieth of the time.
         output: Run folder; None for `runs/MODEL-DATA`, numbered if that is taken.
         tensorboard: Whether to write TensorBoard logs into the run folder.
@@ -147,6 +149,7 @@ class TrainConfig:
     reduce_zero_label: bool = False
     seed: int = 0
     deterministic: bool | None = None
+    distribute: str = "none"
     checkpoint_every: str | None = None
     output: str | None = None
     tensorboard: bool = False

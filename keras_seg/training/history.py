@@ -50,7 +50,7 @@ class History(keras.callbacks.Callback):
     """Adds a row to the figures after each epoch, and writes `history.csv`.
 
     Args:
-        path: The file.
+        path: The file; None: the rows alone are kept.
         rows: List of the rows so far, which is added to.
     """
 
@@ -63,4 +63,5 @@ class History(keras.callbacks.Callback):
         figures = {key: float(value) for key, value in sorted((logs or {}).items())}
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.rows.append({"epoch": epoch + 1, **figures, "learning_rate": rate})
-        write_history(self.path, self.rows)
+        if self.path is not None:
+            write_history(self.path, self.rows)

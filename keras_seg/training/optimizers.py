@@ -74,6 +74,12 @@ class _Groups:
     def _decays(self, name):
         return self.decay_all or name not in UNDECAYED
 
+    def apply(self, grads, trainable_variables=None):
+        if self.global_clipnorm:
+            # Keras cuts the gradient of each replica to the norm, and adds them up then.
+            grads = mean_over_replicas(list(grads))
+        super().apply(grads, trainable_variables)
+
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)  # As Keras documents it for optimizers of one's own.
         rate = learning_rate * self.rates[index]
@@ -168,6 +174,14 @@ def build_optimizer(
         **options,
         **groups,
     )
+
+
+def mean_over_replicas(gradients):
+    """The mean of the replicas' gradients on each of them, where a network has replicas."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return gradients
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
 
 
 def inner_optimizer(optimizer):

@@ -42,21 +42,32 @@ def find_hardware():
     )
 
 
-def choose_precision(setting, hardware):
+def choose_precision(setting, hardware, is_distributed=False):
     """Decides on the precision of a training.
 
     Args:
         setting: Of `PRECISIONS`.
         hardware: A `Hardware`.
+        is_distributed: Whether several devices train together, which Keras's loss scaling does not follow: it
+            looks for overflows on each replica by itself.
 
     Returns:
         `(precision, reason)`: a Keras dtype policy's name, and a line for the reader or None.
 
     Raises:
-        InputError: float16 on a CPU, which only loses.
+        InputError: float16 on a CPU, which only loses, or on several devices.
     """
+    if is_distributed and setting == "mixed_float16":
+        raise InputError(
+            "--precision mixed_float16 and --distribute exclude each other; take mixed_bfloat16, "
+            "float32 or auto"
+        )
     if hardware.capabilities:
-        return _for_gpus(setting, min(capability or (0, 0) for capability in hardware.capabilities))
+        capability = min(capability or (0, 0) for capability in hardware.capabilities)
+        precision, line = _for_gpus(setting, capability)
+        if is_distributed and precision == "mixed_float16":
+            return "float32", "precision float32: mixed_float16 does not go with --distribute"
+        return precision, line
     flags = " and ".join(hardware.cpu_flags)
     if setting == "mixed_float16":
         raise InputError(

@@ -8,13 +8,14 @@ from keras_seg.training.run_folder import CHECKPOINTS, HISTORY, is_finished
 from keras_seg.training.state import Progress, newest_state, read_group, remove_leftovers, restore_state
 
 
-def find_state(run, steps, report):
+def find_state(run, steps, report, is_chief=True):
     """Finds the state that a run goes on from.
 
     Args:
         run: `Run`.
         steps: Batches of an epoch.
         report: Function that is given each line for the reader.
+        is_chief: Whether what is damaged is removed here, and not by another worker.
 
     Returns:
         `(path, Progress)`; the path is None for a run that was stopped before its first checkpoint, and
@@ -24,7 +25,8 @@ def find_state(run, steps, report):
         InputError: No state is whole, or the run had another number of batches.
     """
     path, progress = newest_state(run.path / CHECKPOINTS, report)
-    remove_leftovers(run.path / CHECKPOINTS, path)
+    if is_chief:
+        remove_leftovers(run.path / CHECKPOINTS, path)
     if path is None:
         report(f"{run.path} was stopped before its first checkpoint; it starts again")
         return None, Progress(steps)
@@ -36,12 +38,13 @@ def find_state(run, steps, report):
     return path, progress
 
 
-def restore(model, run, path, progress):
+def restore(model, run, path, progress, replicas):
     """Gives a compiled model a state; returns the metrics' arrays of an unfinished epoch, or None."""
     restore_state(path, state_groups(model))
-    write_history(run.path / HISTORY, progress.rows)
+    if replicas.is_chief:
+        write_history(run.path / HISTORY, progress.rows)
     metrics = read_group(path, "metrics")
-    if metrics:
+    if metrics and not replicas.strategy:
         build_metrics(model)
     return metrics or None
 

@@ -37,10 +37,14 @@ class StopRequests(keras.callbacks.Callback):
     is ignored, as SIGINT is in a shell's background, stays so, and outside of the main thread, where Python
     has no signals, it does nothing. It is the last of the callbacks, so
     that the others have seen the batch.
+
+    Args:
+        replicas: `Replicas`; a signal that one of several workers has received stops all of them.
     """
 
-    def __init__(self):
+    def __init__(self, replicas):
         super().__init__()
+        self.replicas = replicas
         self._is_deferring = False
         self._received = None
         self._before = {}
@@ -73,8 +77,9 @@ class StopRequests(keras.callbacks.Callback):
         self._check()
 
     def _check(self, *_, **__):
-        if self._received is not None:
-            raise StoppedError(self._received)
+        stops = [number for number in self.replicas.gather(self._received or 0) if number]
+        if stops:
+            raise StoppedError(self._received or stops[0])
 
     on_train_batch_end = on_test_batch_end = on_epoch_end = _check
 

@@ -1,5 +1,7 @@
 """`train`: from settings to a run folder."""
 
+from pathlib import Path
+
 import keras
 import tensorflow as tf
 
@@ -20,6 +22,7 @@ from keras_seg.training.callbacks import (
 from keras_seg.training.checkpoints import Checkpoints, DivergedError
 from keras_seg.training.class_weights import class_weights
 from keras_seg.training.config import TrainConfig
+from keras_seg.training.distribution import lost_workers, make_replicas
 from keras_seg.training.fitting import fit
 from keras_seg.training.history import History
 from keras_seg.training.pictures import draw_curves, draw_samples
@@ -32,7 +35,7 @@ from keras_seg.training.stopping import StoppedError, StopRequests, StopWhenDive
 from keras_seg.training.tensorboard import tensorboard_callbacks
 
 
-def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, report=print):
+def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, distribute=None, report=print):
     """Trains a network and writes its run folder.
 
     Args:
@@ -40,6 +43,7 @@ def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, repor
         resume: Run folder to go on with, by its own settings.
         epochs: With `resume`: epochs in all, where they are to be others than the run's.
         checkpoint_every: With `resume`: as in `TrainConfig`, where it is to be another.
+        distribute: Likewise.
         report: Function that is given each line for the reader.
 
     Returns:
@@ -47,27 +51,36 @@ def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, repor
 
     Raises:
         InputError: The data, the weights or the output folder are not what they should be, the disk is
-            full, or the loss is not a finite number any more; what was written before is still good.
+            full, the loss is not a finite number any more, or another worker is gone; what was written
+            before is still good.
         KeyboardInterrupt: After Ctrl-C, and after the best model and the state were written.
         SystemExit: Likewise after SIGTERM, with status 143.
     """
     if resume is not None:
-        changed = {"epochs": epochs, "checkpoint_every": checkpoint_every}
+        changed = {"epochs": epochs, "checkpoint_every": checkpoint_every, "distribute": distribute}
         settings = {key: value for key, value in changed.items() if value is not None}
         config = TrainConfig.from_dict({**Run.open(resume).config, **settings, "output": str(resume)})
+    replicas = make_replicas(config.distribute, report)
+    if not replicas.is_chief:
+        report = _silent
     config = _for_this_machine(config, report)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:
-        return _train(config, resume, epochs, report)
+        with lost_workers(replicas, config.output or "RUN"):
+            return _train(config, replicas, resume, epochs, report)
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def _silent(line):
+    """What the workers report that are not the chief."""
 
 
 def _for_this_machine(config, report):
     """Decides what the settings leave to the hardware."""
     hardware = find_hardware()
-    precision, line = choose_precision(config.precision, hardware)
+    precision, line = choose_precision(config.precision, hardware, config.distribute != "none")
     if line is not None:
         report(line)
     deterministic = not hardware.capabilities if config.deterministic is None else config.deterministic
@@ -76,8 +89,60 @@ def _for_this_machine(config, report):
     return config.replace(precision=precision, deterministic=deterministic)
 
 
-def _train(config, resume, epochs, report):
+def _train(config, replicas, resume, epochs, report):
     keras.utils.set_random_seed(config.seed)
+    path, progress = None, None
+    with replicas.together():
+        dataset = _load(config)
+        replicas.check_batches(len(dataset.split("train")), config.batch_size)
+        steps = steps_per_epoch(dataset, config.batch_size)
+        if resume is not None:
+            path, progress = find_state(Run.open(resume), steps, report, replicas.is_chief)
+    progress = progress or Progress(steps)
+    replicas.check_same("images to train on", len(dataset.split("train")))
+    replicas.check_same("steps done", progress.step)
+    if config.recipe == "fcn-paper" and not config.init_from and stage_before(config.model):
+        report(f"fcn-paper trains {config.model} on from {stage_before(config.model)}: --init-from RUN")
+    weights = class_weights(config.class_weights, dataset)
+    if weights is not None:
+        report(f"class weights: {', '.join(f'{weight:.3g}' for weight in weights)}")
+    model = build_training(
+        config,
+        dataset.num_classes,
+        steps,
+        fresh=path is None,
+        report=report,
+        weights=weights,
+        replicas=replicas,
+    )
+    with replicas.together():
+        run = _open_run(config, dataset, resume, replicas)
+        is_done = is_trained(config, run, progress, asked=epochs is not None)
+    metrics = None
+    if path is not None:
+        with replicas.scope():
+            metrics = restore(model, run, path, progress, replicas)
+    report(
+        f"{config.model}: {model.count_params():,} parameters, {len(dataset.split('train'))} training and "
+        f"{len(dataset.split('val'))} validation images of {dataset.name}, {_device()}{replicas.describe()}; "
+        f"run folder {run.path}"
+    )
+    with StopRequests(replicas) as requests:
+        try:
+            if not is_done:
+                with replicas.scope():
+                    _fit(model, config, dataset, run, progress, metrics, requests, replicas)
+            if replicas.is_chief:
+                _finish(run, dataset, progress, report)
+            replicas.wait()
+        except StoppedError as stopped:
+            report("")  # The progress bar has not ended its line.
+            report(f"stopped; {run.path} holds the best model so far, go on with --resume {run.path}")
+            stopped.leave()
+    return run
+
+
+def _load(config):
     dataset = load_dataset(
         config.data,
         seed=config.seed,
@@ -86,52 +151,36 @@ def _train(config, resume, epochs, report):
         reduce_zero_label=config.reduce_zero_label or None,
     )
     check_dataset(dataset)
-    steps = steps_per_epoch(dataset, config.batch_size)
-    if config.recipe == "fcn-paper" and not config.init_from and stage_before(config.model):
-        report(f"fcn-paper trains {config.model} on from {stage_before(config.model)}: --init-from RUN")
-    weights = class_weights(config.class_weights, dataset)
-    if weights is not None:
-        report(f"class weights: {', '.join(f'{weight:.3g}' for weight in weights)}")
-    path, progress = None, Progress(steps)
-    if resume is not None:
-        path, progress = find_state(Run.open(resume), steps, report)
-    model = build_training(
-        config, dataset.num_classes, steps, fresh=path is None, report=report, weights=weights
-    )
-    run = create_run(config, dataset) if resume is None else record_epochs(Run.open(resume), config.epochs)
-    metrics = None if path is None else restore(model, run, path, progress)
-    report(
-        f"{config.model}: {model.count_params():,} parameters, {len(dataset.split('train'))} training and "
-        f"{len(dataset.split('val'))} validation images of {dataset.name}, {_device()}; run folder {run.path}"
-    )
-    with StopRequests() as requests:
-        try:
-            if not is_trained(config, run, progress, asked=epochs is not None):
-                _fit(model, config, dataset, run, progress, metrics, requests)
-            _finish(run, dataset, progress, report)
-        except StoppedError as stopped:
-            report("")  # The progress bar has not ended its line.
-            report(f"stopped; {run.path} holds the best model so far, go on with --resume {run.path}")
-            stopped.leave()
-    return run
+    return dataset
 
 
-def _fit(model, config, dataset, run, progress, metrics, requests):
+def _open_run(config, dataset, resume, replicas):
+    """The run folder, which the chief makes or brings up to date; the other workers only name it."""
+    if not replicas.is_chief:
+        return Run(Path(resume or config.output or "runs"), {})
+    if resume is None:
+        return create_run(config, dataset)
+    return record_epochs(Run.open(resume), config.epochs)
+
+
+def _fit(model, config, dataset, run, progress, metrics, requests, replicas):
     """Trains; at the end, and where a signal asks for it, the state is written."""
-    checkpoints = Checkpoints(run, progress, config.checkpoint_every, metrics)
+    checkpoints = Checkpoints(run, progress, config.checkpoint_every, metrics, replicas)
     averaged = AveragedValidation()
-    callbacks = [*_callbacks(model, config, dataset, run, progress), averaged, checkpoints, requests]
+    callbacks = _callbacks(model, config, dataset, run, progress, replicas)
+    callbacks += [averaged, checkpoints, requests]
     try:
         with requests.deferred():
             try:
                 with averaged:
-                    fit(model, config, dataset, progress, metrics, callbacks)
+                    fit(model, config, dataset, progress, metrics, callbacks, replicas)
             except StoppedError:
                 checkpoints.write()
                 raise
             checkpoints.write()
     except DivergedError as diverged:
-        checkpoints.write_best()
+        if replicas.is_chief:
+            checkpoints.write_best()
         raise InputError(_explain(diverged, run)) from None
     except InputError as error:
         raise InputError(f"{error}; then go on with --resume {run.path}") from None
@@ -147,7 +196,7 @@ def _explain(diverged, run):
     )
 
 
-def _callbacks(model, config, dataset, run, progress):
+def _callbacks(model, config, dataset, run, progress, replicas):
     """Those that others look at come first."""
     callbacks = [StopWhenDiverged(progress)]
     if has_aux_head(model):
@@ -158,7 +207,7 @@ def _callbacks(model, config, dataset, run, progress):
         callbacks.append(
             DropOnPlateau(config.learning_rate, progress.rows, config.drop_epochs, config.drop_factor)
         )
-    callbacks.append(History(run.path / HISTORY, progress.rows))
+    callbacks.append(History(run.path / HISTORY if replicas.is_chief else None, progress.rows))
     if config.early_stopping:
         callbacks.append(EarlyEnd(progress.rows, config.early_stopping))
     if config.tensorboard:

@@ -10,6 +10,7 @@ from keras_seg.losses.segmentation_loss import REDUCTIONS
 from keras_seg.models import MODELS
 from keras_seg.training.checkpoints import parse_interval
 from keras_seg.training.class_weights import parse_class_weights
+from keras_seg.training.distribution import DISTRIBUTIONS
 from keras_seg.training.optimizers import CLASSES
 from keras_seg.training.precision import PRECISIONS
 from keras_seg.training.recipes import RECIPES
@@ -21,6 +22,7 @@ CHOICES = {
     "optimizer": tuple(CLASSES),
     "schedule": SCHEDULES,
     "precision": PRECISIONS,
+    "distribute": DISTRIBUTIONS,
     "loss_reduction": REDUCTIONS,
 }
 AT_LEAST = {
@@ -102,8 +104,22 @@ def _check_together(settings):
         raise InputError(
             "--schedule plateau takes no --warmup-epochs; drop them, or take fixed, poly, cosine or step"
         )
+    if settings.get("distribute", "none") != "none":
+        _check_distributed(settings)
     if settings.get("warmup_epochs", 0) >= settings.get("epochs", math.inf):
         raise InputError(
             f"--warmup-epochs must be below --epochs, received {settings['warmup_epochs']} "
             f"of {settings['epochs']}"
         )
+
+
+def _check_distributed(settings):
+    """What Keras does on each replica by itself, or what only the chief could do, and would wait for ever."""
+    distribute = settings["distribute"]
+    if settings.get("accumulate", 1) > 1:
+        raise InputError(
+            f"--distribute {distribute} and --accumulate {settings['accumulate']} exclude each other; more "
+            "devices take a larger --batch-size"
+        )
+    if distribute == "multiworker" and settings.get("tensorboard"):
+        raise InputError("--distribute multiworker and --tensorboard exclude each other; drop one")
