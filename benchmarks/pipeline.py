@@ -108,17 +108,19 @@ def _run(name, arguments):
 
 
 def _report(found):
-    print("| task | pipeline | images/s | peak memory, MiB | keras_seg is |\n| --- | --- | --- | --- | --- |")
+    print("| task | pipeline | images/s | slowest to fastest | peak memory, MiB | keras_seg is |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for task in TASKS:
         ours = statistics.median(result[task]["rate"] for result in found["keras_seg"])
         for name, results in found.items():
             if "skipped" in results[0]:
-                print(f"| {task} | {name} | skipped: {results[0]['skipped']} | | |")
+                print(f"| {task} | {name} | skipped: {results[0]['skipped']} | | | |")
                 continue
-            rate, memory = (
-                statistics.median(result[task][figure] for result in results) for figure in ("rate", "memory")
-            )
-            print(f"| {task} | {name} | {rate:.0f} | {memory:.0f} | {ours / rate:.2f} times as fast |")
+            rates, memories = ([result[task][key] for result in results] for key in ("rate", "memory"))
+            rate, spread = statistics.median(rates), f"{min(rates):.0f} to {max(rates):.0f}"
+            memory = statistics.median(memories)
+            ratio = f"{ours / rate:.2f} times as fast"
+            print(f"| {task} | {name} | {rate:.0f} | {spread} | {memory:.0f} | {ratio} |")
 
 
 def _report_large(result, count):

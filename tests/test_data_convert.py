@@ -152,6 +152,13 @@ def test_a_file_name_that_leaves_the_folder_is_refused(tmp_path, capsys):
     assert "leaves the folder" in capsys.readouterr().err
 
 
+def test_two_images_that_differ_in_their_ending_alone_are_refused(tmp_path, capsys):
+    _images(tmp_path, "a.jpg", "a.png")
+    _coco(tmp_path / "coco.json", [], names=("a.jpg", "a.png"))
+    assert main(["convert", str(tmp_path / "coco.json"), "--output", str(tmp_path / "out")]) == 2
+    assert "would have one mask, a.png; rename one" in capsys.readouterr().err
+
+
 def test_a_label_that_is_not_among_the_classes_is_named(labelme, tmp_path, capsys):
     flags = ["--output", str(tmp_path / "out"), "--classes", "ground", "dog"]
     assert main(["convert", str(labelme), *flags]) == 2

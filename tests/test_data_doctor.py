@@ -108,7 +108,7 @@ ERRORS = [
     (
         _leak,
         "leak",
-        r"train.i.3\.jpg: the same file as .*val.i.3\.jpg, and they are in the splits train and val",
+        r"train.i.3\.jpg: the same file as .*val.i.3\.jpg, in the splits train and val",
     ),
 ]
 
@@ -185,7 +185,7 @@ def test_a_mask_of_nothing_but_void_is_told(folder):
 def test_a_foreground_of_255_among_ids_of_0_and_1_is_refused(tmp_path):
     root = write_folder(tmp_path, 6, SIZE, MASK // 2)
     (root / "masks/3.png").write_bytes(png(MASK // 2 * 255))
-    with pytest.raises(InputError, match=r"3\.png: holds 0 and 255, and other masks hold 1; .*ignore_label"):
+    with pytest.raises(InputError, match=r"3\.png: holds 0 and 255, and other masks hold 1; .*ignore_labels"):
         check_dataset(load_dataset(root))
     check_dataset(load_dataset(root, ignore_label=255))
 
@@ -197,6 +197,8 @@ COLORS = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0]])
     "contents, description, key, value",
     [
         (png(MASK + 1), CLASSES, "reduce_zero_label", True),
+        (png(MASK + 1), {}, "classes", ["class_0", "class_1", "class_2"]),
+        (png(np.array([0, 128, 255])[MASK]), {}, "mask_values", [0, 128, 255]),
         (png(MASK // 2 * 255), {"classes": ["ground", "thing"]}, "mask_values", [0, 255]),
         (png(MASK * 50), {}, "mask_values", [0, 50, 100]),
         (encode(COLORS[MASK]), CLASSES, "mask_colors", COLORS.tolist()),

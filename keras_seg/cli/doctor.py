@@ -7,11 +7,13 @@ import json
 from functools import partial
 
 from keras_seg.cli.quiet import import_tensorflow
+from keras_seg.cli.train_flags import add_mask_flags, mask_options
 
 
 def add_arguments(parser):
     """Adds the flags."""
     parser.add_argument("folder", metavar="FOLDER", help="data folder or list of pairs, see docs/data.md")
+    add_mask_flags(parser)
     parser.add_argument("--json", action="store_true", help="print the whole report as JSON")
     parser.add_argument(
         "--fix", action="store_true", help="write the suggested dataset.json; an old one becomes .bak"
@@ -28,7 +30,7 @@ def run(arguments):
     from keras_seg.data.reports import as_json, draw_sheet, format_report
     from keras_seg.inference.images import write_image
 
-    report = examine(arguments.folder, partial(tqdm, unit="pair", desc="doctor"))
+    report = examine(arguments.folder, partial(tqdm, unit="pair", desc="doctor"), **mask_options(arguments))
     print(json.dumps(as_json(report), indent=2) if arguments.json else format_report(report))
     written = [_fix(report)] if arguments.fix else []
     if arguments.sheet:

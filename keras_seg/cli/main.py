@@ -47,6 +47,9 @@ def main(argv=None, program="keras-seg"):
         Exit status: 0 done, 1 a failure of our own, 2 wrong use or input, 130 interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # The names of files need not be text.
     try:
         arguments = _parser(program).parse_args(argv)
     except SystemExit as exit:

@@ -1,6 +1,7 @@
 """Draws what training sees: augmented images with their masks, as one picture."""
 
 from keras_seg.cli.quiet import import_tensorflow
+from keras_seg.cli.train_flags import add_mask_flags, mask_options
 
 _OPTIONS = (
     ("--rotation", "DEGREES", "most degrees to turn"),
@@ -19,6 +20,7 @@ def add_arguments(parser):
     parser.add_argument("--count", metavar="N", type=int, default=8, help="number of images (default: 8)")
     parser.add_argument("--image-size", metavar=("H", "W"), nargs=2, type=int, default=(256, 256))
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="(default: 0)")
+    add_mask_flags(parser)
     for flag, unit, text in _OPTIONS:
         parser.add_argument(flag, metavar=unit, type=float, help=f"{text} (default: off)")
 
@@ -34,7 +36,7 @@ def run(arguments):
     names = (flag.removeprefix("--").replace("-", "_") for flag, _, _ in _OPTIONS)
     given = {name: getattr(arguments, name) for name in names}
     options = Augmentation(**{name: value for name, value in given.items() if value is not None})
-    dataset = load_dataset(arguments.folder, seed=arguments.seed)
+    dataset = load_dataset(arguments.folder, seed=arguments.seed, **mask_options(arguments))
     picture = draw_preview(dataset, tuple(arguments.image_size), arguments.count, arguments.seed, options)
     write_image(arguments.output, picture)
     print(f"written to {arguments.output}")

@@ -138,6 +138,21 @@ GROUPS = {
 }
 
 
+MASK_FLAGS = ("--ignore-label", "--mask-colors", "--reduce-zero-label")
+
+
+def add_mask_flags(parser):
+    """Adds the flags that say what masks mean."""
+    for flag in MASK_FLAGS:
+        parser.add_argument(flag, default=argparse.SUPPRESS, **GROUPS["network and data"][flag])
+
+
+def mask_options(arguments):
+    """Returns those of them that were given, as settings."""
+    names = {flag.removeprefix("--").replace("-", "_") for flag in MASK_FLAGS}
+    return {name: value for name, value in vars(arguments).items() if name in names}
+
+
 def add_flags(parser):
     """Adds them all; those that are left out are not in the answer."""
     for title, flags in GROUPS.items():

@@ -3,12 +3,12 @@
 COCO: Lin et al., 2014 (arXiv:1405.0312); its run lengths are those of cocodataset/cocoapi, maskApi.h.
 """
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from keras_seg.data.texts import parse_json, read_text
 from keras_seg.errors import InputError
 
 IGNORED = "__ignore__"
@@ -50,8 +50,8 @@ def read_annotations(source: Path, images: Path | None = None) -> list[Picture]:
         files = sorted(source.glob("*.json"))
         if not files:
             raise InputError(f"{source}: holds no .json files; name the folder of labelme's files.")
-        return [_labelme(path, _load(path), images) for path in files]
-    content = _load(source)
+        return [_labelme(path, parse_json(path, read_text(path)), images) for path in files]
+    content = parse_json(source, read_text(source))
     if isinstance(content, dict) and "annotations" in content:
         return _coco(source, content, images or source.parent)
     return [_labelme(source, content, images)]
@@ -90,17 +90,6 @@ def _uncompressed(text):
             counts.append(number + (counts[-2] if len(counts) > 2 else 0))
             number, shift = 0, 0
     return counts
-
-
-def _load(path):
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: is not JSON: {error.msg} in line {error.lineno}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'no text'}."
-        ) from None
 
 
 def _labelme(path, content, images):

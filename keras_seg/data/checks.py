@@ -7,11 +7,13 @@ from pathlib import Path
 from keras_seg.data.diagnosis import (
     class_warnings,
     doubtful_foreground,
+    is_smeared,
     listed,
+    palette_problems,
     value_problems,
     variety_problems,
 )
-from keras_seg.data.duplicates import repeated_images, shared_images, similar_images
+from keras_seg.data.duplicates import contradictory_masks, repeated_images, shared_images, similar_images
 from keras_seg.data.headers import png_kind
 from keras_seg.data.inspection import Facts, Problem, inspect_mask, inspect_pair
 from keras_seg.data.reading import parallel_map
@@ -26,7 +28,9 @@ _KINDS = (
     "color",
     "value",
     "foreground",
+    "palette",
     "leak",
+    "contradiction",
     "variety",
 )  # In the order in which they are told
 
@@ -71,7 +75,7 @@ def problems_of(dataset: Dataset, facts: dict[str, list[Facts]]) -> list[Problem
     problems = [fact.problem for fact in every if fact.problem]
     counted = [fact for fact in every if not fact.problem]
     problems += value_problems(dataset, counted) + doubtful_foreground(dataset, counted)
-    problems += shared_images(facts)
+    problems += palette_problems(dataset, counted) + shared_images(facts) + contradictory_masks(facts)
     if not problems and facts.get("train"):
         problems = variety_problems(dataset, facts["train"])
     return sorted(problems, key=lambda problem: _KINDS.index(problem.kind))
@@ -92,20 +96,21 @@ def scan_classes(root, masks, ignored=frozenset(), reduce_zero_label=False):
     Raises:
         InputError: where a mask cannot be read, or the values look like anything but ids.
     """
-    present = set()
+    counts = Counter()
     for fact in parallel_map(inspect_mask, masks):
         if fact.problem:
             raise InputError(fact.problem.text)
-        present |= set(fact.counts)
-    return classes_of_values(root, present, ignored, reduce_zero_label)
+        counts.update(fact.counts)
+    return classes_of_values(root, counts, ignored, reduce_zero_label)
 
 
-def classes_of_values(root, present, ignored=frozenset(), reduce_zero_label=False):
-    """Returns what `scan_classes` returns, of the set of values that the masks hold.
+def classes_of_values(root, counts: Counter, ignored=frozenset(), reduce_zero_label=False):
+    """Returns what `scan_classes` returns, of the values that the masks hold and their pixels.
 
     Masks of 0 and 255 alone are taken as two classes, background and foreground: as void, 255 would leave
     only one class to learn.
     """
+    present = set(counts)
     if not ignored and not reduce_zero_label and present == {0, IGNORE}:
         return 2, (0, IGNORE)
     first = 1 if reduce_zero_label else 0
@@ -114,9 +119,15 @@ def classes_of_values(root, present, ignored=frozenset(), reduce_zero_label=Fals
         raise InputError(f"{root}: every pixel of every mask is ignored; masks must hold ids 0, 1, 2 ...")
     count = values[-1] + 1 - first
     if count > MAX_CLASSES or 2 * len(values) < count:
+        cure = "list the value of each class in dataset.json as `mask_values`, or all names as `classes`"
+        if is_smeared(counts):
+            cure = (
+                "they look like masks that went through JPEG or smooth scaling: make them anew as PNG, with"
+                " nearest-neighbor scaling"
+            )
         raise InputError(
-            f"{root}: the masks hold the values {listed(values)}, which are no ids {first}, {first + 1} ...;"
-            " list the value of each class under `mask_values` in dataset.json, or all names under `classes`."
+            f"{root}: the masks hold the values {listed(sorted(present))}, which are no ids {first},"
+            f" {first + 1} ...; {cure}."
         )
     return count, tuple(range(1, count + 1)) if reduce_zero_label else None
 

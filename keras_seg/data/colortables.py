@@ -1,10 +1,10 @@
 """Color tables: which RGB color stands for which class in the masks, from the files that people have."""
 
-import json
 import re
 from pathlib import Path
 
 from keras_seg.data.samples import MAX_CLASSES
+from keras_seg.data.texts import parse_json, read_text
 from keras_seg.errors import InputError
 
 IGNORED_NAMES = frozenset({"ignore", "ignored", "void"})
@@ -30,11 +30,7 @@ def read_color_table(path):
         InputError: the file is no color table.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise InputError(f"{path}: cannot be read as a color table: {reason}.") from None
+    text = read_text(path, " as a color table")
     entries = _from_json(path, text) if text.lstrip()[:1] in ("{", "[") else _from_lines(path, text)
     ignored = tuple(color for name, color in entries if name.lower() in IGNORED_NAMES)
     kept = [(name, color) for name, color in entries if name.lower() not in IGNORED_NAMES]
@@ -46,10 +42,7 @@ def read_color_table(path):
 
 
 def _from_json(path, text):
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: is not JSON: {error.msg} in line {error.lineno}.") from None
+    content = parse_json(path, text)
     entries = content.items() if isinstance(content, dict) else (("", color) for color in content)
     return [(name.strip(), _color(path, color)) for name, color in entries]
 

@@ -79,7 +79,13 @@ def _outline(shape):
 def _check_pictures(source, pictures):
     if not pictures:
         raise InputError(f"{source}: names no images; nothing to convert.")
+    images = {}
     for picture in pictures:
+        other = images.setdefault(picture.name, picture.image)
+        if other != picture.image:
+            raise InputError(
+                f"{source}: {other} and {picture.image} would have one mask, {picture.name}.png; rename one."
+            )
         if not picture.image.is_file():
             raise InputError(f"{picture.image}: does not exist, and {source} names it; give --images FOLDER.")
         size = image_size(Sample(picture.image, picture.image))

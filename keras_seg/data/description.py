@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_seg.data.samples import MAX_CLASSES
+from keras_seg.data.texts import parse_json, read_text
 from keras_seg.errors import InputError
 
 FILE_NAME = "dataset.json"
@@ -44,14 +45,7 @@ def read_description(root: Path) -> Description:
     path = root / FILE_NAME
     if not path.exists():
         return Description()
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}).") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: is not JSON: {error.msg} in line {error.lineno}.") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
+    content = parse_json(path, read_text(path))
     if not isinstance(content, dict):
         raise InputError(f"{path}: must hold an object {{...}}, not {_shown(content)}.")
     for key in content:

@@ -3,13 +3,16 @@
 import itertools
 from collections import Counter
 
+import numpy as np
+
 from keras_seg.data.inspection import Facts, Problem
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
-from keras_seg.data.samples import Dataset
+from keras_seg.data.samples import Dataset, default_names
 from keras_seg.data.tally import count_classes
 from keras_seg.palette import IGNORE
 
 _NEAR = 24  # Levels by which JPEG or smooth scaling moves a value, as a rule
+_STRETCH = 257  # From 8 bits to 16: 255 becomes 65535.
 _MANY = 8  # Wrong values in one mask that nobody meant
 
 
@@ -18,7 +21,8 @@ def value_problems(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
     table = label_table(dataset)
     wrong = [{value: n for value, n in fact.counts.items() if table[value] == NO_CLASS} for fact in facts]
     files_with = Counter(itertools.chain.from_iterable(wrong))
-    held = set().union(*(fact.counts for fact in facts)) if facts else set()
+    held = set().union(*(fact.counts for fact in facts))
+    ignored = {value for value in held if table[value] == IGNORE}
     thing = "color RGB" if dataset.mask_colors else "value"
     problems = []
     for fact, counts in zip(facts, wrong, strict=True):
@@ -30,7 +34,7 @@ def value_problems(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
                 f" which is no class ({_known_text(dataset)});"
                 f" {files_with[value]} of {len(facts)} masks have it"
                 f"{f', and there are {listed(others)}' if others else ''};"
-                f" {_cure(dataset, value, fact.counts, counts, held)}"
+                f" {_cure(dataset, value, fact.counts, counts, held, ignored)}"
             )
             problems.append(Problem("value", text))
     return problems
@@ -51,43 +55,82 @@ def variety_problems(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
 
 
 def doubtful_foreground(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
-    """Binary masks of which some hold 0 and 1 and others 0 and 255: these would teach nothing but ground."""
+    """Masks of 0 and 255 alone among others: binary ones, which would teach nothing but the class 0.
+
+    Among masks of more classes only where none of these has ignored pixels of 255.
+    """
     is_told = IGNORE in (dataset.ignore_label, *dataset.ignore_labels, *(dataset.mask_values or ()))
-    if dataset.num_classes != 2 or is_told or dataset.mask_colors is not None:
+    if is_told or dataset.mask_colors is not None or label_table(dataset)[0] == IGNORE:
         return []
     doubtful = [fact for fact in facts if set(fact.counts) == {0, IGNORE}]
-    if not doubtful or not any(1 in fact.counts for fact in facts):
+    held = set().union(*(fact.counts for fact in facts if set(fact.counts) != {0, IGNORE}))
+    others = sorted(held - {0, IGNORE})
+    if not others or (dataset.num_classes > 2 and IGNORE in held):
         return []
     return [
         Problem(
             "foreground",
-            f"{fact.mask}: holds 0 and 255, and other masks hold 1; if its {fact.counts[IGNORE]} pixels of"
-            ' 255 are foreground, write 1 there; if they shall be ignored, put "ignore_label": 255 into'
-            " dataset.json.",
+            f"{fact.mask}: holds 0 and 255, and other masks hold {listed(others, most=3)};"
+            f" if its {fact.counts[IGNORE]} pixels of 255 are foreground, write the id of their class there;"
+            ' if they shall be ignored, put "ignore_labels": [255] into dataset.json.',
         )
         for fact in doubtful
     ]
 
 
-def class_warnings(dataset: Dataset, facts: dict[str, list[Facts]], may_be_shifted=False) -> list[Problem]:
-    """Returns a problem for each split that lacks classes and for each mask that is ignored altogether.
+def palette_problems(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
+    """Returns a problem for each palette mask whose colors have other indices than in the masks before it.
 
-    Args:
-        dataset: Dataset.
-        facts: of each split's pairs.
-        may_be_shifted: whether nobody named the classes, so that the ids may start at 1 unnoticed.
+    Of a color that two indices of a mask share nothing follows, and where `mask_values` are told, the
+    indices are meant.
     """
-    problems = []
+    if dataset.mask_values is not None:
+        return []
+    first, problems = {}, []
+    for fact in facts:
+        colors = fact.palette or {}
+        if len(set(colors.values())) < len(colors):
+            continue
+        moved = [item for item in colors.items() if first.setdefault(item[1], (item[0], fact))[0] != item[0]]
+        for value, color in moved[:1]:
+            index, other = first[color]
+            text = (
+                f"{fact.mask}: its palette has RGB {color} as {value}, and that of {other.mask} as {index}:"
+                " the indices do not mean the same; read masks by color with --mask-colors FILE, or list"
+                " the indices under `mask_values` in dataset.json if they are right."
+            )
+            problems.append(Problem("palette", text))
+    return problems
+
+
+def class_warnings(dataset: Dataset, facts: dict[str, list[Facts]]) -> list[Problem]:
+    """Returns a problem for each split that lacks classes and for each mask that is ignored altogether."""
+    name, problems, table = dataset.root or dataset.name, [], label_table(dataset)
+    values = dataset.mask_values or range(dataset.num_classes)
+    ignored = {} if dataset.mask_colors else dict(zip(dataset.classes, values, strict=True))
+    ignored = {label: value for label, value in ignored.items() if table[value] == IGNORE}
+    problems += [
+        Problem(
+            "ignored",
+            f"{name}: the class {label} has the value {value}, which is ignored: it cannot be learned;"
+            " correct `ignore_label` or --ignore-label, or take the class out.",
+        )
+        for label, value in ignored.items()
+    ]
     for split, tally in count_classes(dataset, facts).items():
-        absent = [name for name, count in zip(dataset.classes, tally.pixels, strict=True) if not count]
+        absent = [
+            label
+            for label, count in zip(dataset.classes, tally.pixels, strict=True)
+            if not count and label not in ignored
+        ]
         if absent:
             cure = "it cannot be learned" if split == "train" else "it has no IoU there"
-            name = dataset.root or dataset.name
             text = f"{name}: {split} holds no pixel of {listed(absent)}; {cure}: add images of it."
-            if split == "train" and may_be_shifted and absent[0] == dataset.classes[0]:
+            # Names that nobody gave tell nothing of where the ids start.
+            is_unnamed = dataset.classes == default_names(dataset.num_classes)
+            if split == "train" and is_unnamed and absent[0] == dataset.classes[0]:
                 text += " Do the ids start at 1? Then --reduce-zero-label."
             problems.append(Problem("absent", text))
-    table = label_table(dataset)
     return problems + [
         Problem("void", f"{fact.mask}: every pixel is ignored; label it or leave the pair out.")
         for found in facts.values()
@@ -117,8 +160,8 @@ def _known_text(dataset):
     return f"{classes}; ignored: {listed(sorted(label for label in ignored if isinstance(label, int)))}"
 
 
-def _cure(dataset, value, counts, wrong, held):
-    if len(wrong) >= _MANY and _is_smeared(dataset, counts):
+def _cure(dataset, value, counts, wrong, held, ignored):
+    if len(wrong) >= _MANY and is_smeared(counts, by_color=dataset.mask_colors is not None):
         return (
             f"its {len(counts)} {'colors' if dataset.mask_colors else 'values'} look like a mask that went"
             " through JPEG or smooth scaling: make it anew as PNG, with nearest-neighbor scaling."
@@ -131,18 +174,31 @@ def _cure(dataset, value, counts, wrong, held):
     last = dataset.num_classes
     if dataset.mask_values is None and value == last and 0 not in held and max(held - {IGNORE}) == last:
         return f"the ids run from 1 to {last}, off by one: --reduce-zero-label makes 1 the first class."
+    is_known = label_table(dataset) != NO_CLASS
+    values = np.array([number for number in counts if number != IGNORE])
+    if 0 in held and min(values) > 0 and is_known[values - 1].all():
+        return "this mask has no 0, as others do, and its values are right if 1 is taken off: off by one."
+    if max(values) > IGNORE and not (values % _STRETCH).any() and is_known[values // _STRETCH].all():
+        return f"its values are {_STRETCH} times 8-bit ids: divide them by {_STRETCH} and save 8 bits."
+    meant = sorted(held - ignored)
+    if dataset.mask_values is None and len(meant) == last:
+        return (
+            f'if {listed(meant)} are the classes in this order, put "mask_values": {meant} into dataset.json;'
+            f" else ignore it with --ignore-label {value}."
+        )
     name_it = "name its class under `classes` in dataset.json"
     if dataset.ignore_label is None:
         return f"ignore it with --ignore-label {value}, or {name_it}."
-    return f"{name_it} (`ignore_label` is {dataset.ignore_label} already)."
+    ignore_it = f'ignore it too with "ignore_labels": [{value}] in dataset.json'
+    return f"{name_it}, or {ignore_it} (`ignore_label` is {dataset.ignore_label} already)."
 
 
-def _is_smeared(dataset, counts):
-    """Tells whether most pixels share few values and nearly all others lie near these or between."""
+def is_smeared(counts: dict[int, int], by_color: bool = False) -> bool:
+    """Tells whether most pixels share few values (or colors) and nearly all others lie near these."""
     pixels = sum(counts.values())
     frequent = [value for value, n in counts.items() if n > pixels / 100]
     is_few = 0 < len(frequent) <= len(counts) // 2
-    if dataset.mask_colors is not None:
+    if by_color:
         return is_few
     near = sum(n for value, n in counts.items() if any(abs(value - other) <= _NEAR for other in frequent))
     return is_few and near > 0.9 * pixels

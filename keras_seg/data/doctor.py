@@ -10,7 +10,7 @@ import numpy as np
 from keras_seg.data.checks import are_colored, classes_of_values, problems_of
 from keras_seg.data.diagnosis import class_warnings
 from keras_seg.data.duplicates import repeated_images, similar_images
-from keras_seg.data.folders import describe, open_source, with_val
+from keras_seg.data.folders import describe, open_source, with_options, with_val
 from keras_seg.data.inspection import Problem, inspect_pair
 from keras_seg.data.reading import parallel_map
 from keras_seg.data.samples import Dataset
@@ -59,28 +59,34 @@ class Report:
         return FAILED if self.errors else WARNED if self.warnings else CLEAN
 
 
-def examine(source, progress=iter) -> Report:
+def examine(source, progress=iter, **options) -> Report:
     """Reads everything once, with all cores.
 
     Args:
         source: a data folder or list file, as for `load_dataset`.
         progress: wraps the iterable of facts and is given its `total`, such as `tqdm.tqdm`.
+        options: `ignore_label`, `mask_colors` and `reduce_zero_label`, as for `load_dataset`.
 
     Raises:
         InputError: there is no data set to read there at all.
     """
     root, described, found = open_source(source)
+    described = with_options(described, **options)
     errors = [Problem("orphan", text) for _, orphans in found.values() for text in orphans]
     splits = {name: pairs for name, (pairs, _) in found.items() if pairs}
     if not splits:
         raise InputError(errors[0].text if errors else f"{root}: holds no pairs; add some.")
     warnings = []
-    if "val" not in splits and len(splits.get("train", ())) > 1:
-        splits = with_val(root, splits, 0.2, 0)
-        count = len(splits["val"])
-        warnings.append(
-            Problem("split", f"{root}: has no val split; training sets {count} pairs of train aside.")
-        )
+    if "train" not in splits:
+        text = f"{root}: has no train split, only {', '.join(splits)}: it can be evaluated, not trained on."
+        warnings.append(Problem("split", text))
+    elif "val" not in found:
+        try:
+            splits = with_val(root, splits, 0.2, 0)
+            text = f"{root}: has no val split; training sets {len(splits['val'])} of its pairs aside."
+            warnings.append(Problem("split", text))
+        except InputError as error:
+            errors.append(Problem("split", str(error)))
     facts = _look(splits, described, progress)
     dataset = None
     try:
@@ -92,7 +98,7 @@ def examine(source, progress=iter) -> Report:
         errors += problems_of(dataset, facts)
     tables = count_classes(dataset, facts) if dataset is not None else {}
     if dataset is not None:
-        warnings += class_warnings(dataset, facts, may_be_shifted=not described.classes)
+        warnings += class_warnings(dataset, facts)
     warnings += repeated_images(facts) + similar_images(facts)
     return Report(
         root=root,
@@ -131,7 +137,9 @@ def _every(facts):
 
 def _classes_of(facts, root, masks, ignored, reduce_zero_label):
     """Does what `scan_classes` does, with what was read already; unreadable masks are told elsewhere."""
-    counted = [set(fact.counts) for fact in _every(facts) if fact.counts]
-    if not counted:
+    counts = Counter()
+    for fact in _every(facts):
+        counts.update(fact.counts or {})
+    if not counts:
         raise InputError(f"{root}: no mask holds values that could be classes.")
-    return classes_of_values(root, set().union(*counted), ignored, reduce_zero_label)
+    return classes_of_values(root, counts, ignored, reduce_zero_label)

@@ -24,8 +24,8 @@ def shared_images(facts: dict[str, list[Facts]]) -> list[Problem]:
     return [
         Problem(
             "leak",
-            f"{group[0][1].image}: the same file as {other.image}, and they are in the splits {group[0][0]}"
-            f" and {split}; take it out of one, or the figures of {split} mean nothing.",
+            f"{group[0][1].image}: {_same(other, group[0][1])}, in the splits {group[0][0]} and {split};"
+            f" take it out of one, or the figures of {split} mean nothing.",
         )
         for group in places
         for split, other in group[1:]
@@ -33,21 +33,49 @@ def shared_images(facts: dict[str, list[Facts]]) -> list[Problem]:
     ]
 
 
+def contradictory_masks(facts: dict[str, list[Facts]]) -> list[Problem]:
+    """Returns a problem for each image that is twice in one split, byte by byte, with another mask."""
+    return [
+        Problem(
+            "contradiction",
+            f"{other.mask}: labels the same image as {first.mask} and differs from it;"
+            " one of them is wrong: keep the pair that is right.",
+        )
+        for _, first, other in _repeated(facts)
+        if _differ(first, other)
+    ]
+
+
 def repeated_images(facts: dict[str, list[Facts]]) -> list[Problem]:
-    """Returns a problem for each image that is twice in one split, byte by byte."""
-    problems = []
+    """Returns a problem for each image that is twice in one split, byte by byte, with the same mask."""
+    return [
+        Problem(
+            "duplicate",
+            f"{other.image}: {_same(first, other)}, with the same mask; keep one, unless it shall count twice"
+            f" in {split}.",
+        )
+        for split, first, other in _repeated(facts)
+        if not _differ(first, other)
+    ]
+
+
+def _repeated(facts):
+    """Yields (split, first, other) for each image whose bytes were in its split before."""
     for group in _by_digest(facts):
-        for (split, first), (other_split, other) in combinations(group, 2):
-            if split == other_split:
-                masks = "the same mask" if first.counts == other.counts else "different masks"
-                problems.append(
-                    Problem(
-                        "duplicate",
-                        f"{other.image}: the same file as {first.image}, with {masks};"
-                        f" keep one, unless it shall count twice in {split}.",
-                    )
-                )
-    return problems
+        first_of = {}
+        for split, fact in group:
+            if split in first_of:
+                yield split, first_of[split], fact
+            else:
+                first_of[split] = fact
+
+
+def _differ(one, other):
+    return one.counts is not None and other.counts is not None and one.labels != other.labels
+
+
+def _same(one, other):
+    return "is listed twice" if one.image == other.image else f"the same file as {one.image}"
 
 
 def similar_images(facts: dict[str, list[Facts]]) -> list[Problem]:

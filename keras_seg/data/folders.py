@@ -8,13 +8,13 @@ from keras_seg.data.checks import are_colored, scan_classes
 from keras_seg.data.colortables import read_color_table
 from keras_seg.data.description import Description, read_description
 from keras_seg.data.layouts import find_splits
-from keras_seg.data.samples import MAX_CLASSES, Dataset
+from keras_seg.data.samples import MAX_CLASSES, Dataset, default_names
 from keras_seg.data.shapes import draw_shapes
 from keras_seg.data.sources import IMAGE_SUFFIXES, LIST_SUFFIXES
 from keras_seg.errors import InputError
 from keras_seg.palette import default_colors
 
-__all__ = ["IMAGE_SUFFIXES", "default_names", "describe", "load_dataset", "open_source", "with_val"]
+__all__ = ["IMAGE_SUFFIXES", "describe", "load_dataset", "open_source", "with_options", "with_val"]
 
 
 def load_dataset(
@@ -62,7 +62,7 @@ def load_dataset(
         if not pairs:
             raise InputError(f"{root}: the {name} split holds no pairs; add some or take it out.")
     splits = with_val(root, {name: pairs for name, (pairs, _) in found.items()}, val_fraction, seed)
-    described = _with_options(described, ignore_label, mask_colors, reduce_zero_label)
+    described = with_options(described, ignore_label, mask_colors, reduce_zero_label)
     return describe(root, splits, described, num_classes, classes)
 
 
@@ -101,11 +101,7 @@ def with_val(root, splits, fraction, seed):
     return {**splits, **parts}
 
 
-def default_names(count: int) -> tuple[str, ...]:
-    return tuple(f"class_{index}" for index in range(count))
-
-
-def _with_options(described, ignore_label, mask_colors, reduce_zero_label) -> Description:
+def with_options(described, ignore_label=None, mask_colors=None, reduce_zero_label=None) -> Description:
     """Puts what the caller says over what dataset.json says."""
     if ignore_label is not None and not 0 <= ignore_label <= 65535:
         raise InputError(f"--ignore-label must be a mask value between 0 and 65535, received {ignore_label}.")
@@ -159,6 +155,7 @@ def describe(root, splits, described: Description, num_classes=None, classes=Non
                 f"{root}: has {len(names)} classes and {len(meaning)} {key.replace('_', ' ')};"
                 f" correct `classes` or `{key}` in dataset.json."
             )
+    _check_ignored(root, (described.ignore_label, *ignored), mask_colors, described.mask_values)
     colors = described.colors if described.colors and len(described.colors) == len(names) else mask_colors
     if colors is None:
         colors = tuple(tuple(color) for color in default_colors(len(names)).tolist())
@@ -173,6 +170,23 @@ def describe(root, splits, described: Description, num_classes=None, classes=Non
         ignore_labels=ignored,
         mask_colors=mask_colors,
     )
+
+
+def _check_ignored(root, ignored, mask_colors, mask_values):
+    """Refuses labels that are a class and ignored as well, or that no mask in color can hold."""
+    ignored = {label for label in ignored if label is not None}
+    if mask_colors:
+        ignored = {(label,) * 3 if isinstance(label, int) else label for label in ignored}
+        if ignored and max(map(max, ignored)) > 255:
+            raise InputError(
+                f"{root}: the value {max(map(max, ignored))} is ignored, but masks in color hold 0 to 255;"
+                " correct `ignore_label` or --ignore-label."
+            )
+    both = ignored & set(mask_colors or mask_values or ())
+    if both:
+        raise InputError(
+            f"{root}: {min(both)} is a class and ignored as well; correct `ignore_label` or the classes."
+        )
 
 
 def _mask_colors(described, masks):

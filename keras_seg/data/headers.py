@@ -52,6 +52,15 @@ def png_kind(contents: bytes) -> PngKind | None:
     return PngKind(contents[24], contents[25]) if is_png else None
 
 
+def png_palette(contents: bytes) -> list[tuple[int, int, int]]:
+    """Returns the RGB colors of a palette PNG in the order of their indices; empty of other files."""
+    kind, at = png_kind(contents), contents.find(b"PLTE", 33)
+    if kind is None or kind.color_type != PALETTE_8.color_type or at < 0:
+        return []
+    colors = contents[at + 4 : at + 4 + int.from_bytes(contents[at - 4 : at], "big")]
+    return list(zip(colors[::3], colors[1::3], colors[2::3], strict=False))
+
+
 def stored_size(contents: bytes) -> tuple[int, int] | None:
     """Returns (height, width) as a file's header tells it, before any turn; None where it tells nothing.
 

@@ -1,19 +1,21 @@
 """What is to be known of a pair of files: sizes, values and hashes, or what is wrong with it."""
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from keras_seg.data.headers import format_name
+from keras_seg.data.headers import format_name, png_palette
 from keras_seg.data.labels import code_color
 from keras_seg.data.reading import decode_bytes, read_bytes
 from keras_seg.data.samples import ArraySample, Sample
 from keras_seg.errors import InputError
 
 _MANY_COLORS = 256  # More in one mask were not chosen by anybody.
+_MOST_VALUES = 4096  # That are kept of one mask, lest photographs as masks fill the memory
 _THUMBNAIL = (16, 16)  # Pixels
 
 
@@ -34,7 +36,10 @@ class Facts:
         mask: the same of the mask.
         size: (height, width) of the image in pixels, or None where it cannot be read.
         formats: of the two files.
-        counts: pixels per mask value or color code, or None where there is a problem.
+        counts: pixels per mask value or color code, or None where there is a problem; of a mask of thousands
+            of them, the most frequent.
+        labels: a checksum of the mask's values.
+        palette: of a palette PNG that is read by its indices, the color of each index that occurs.
         colors: the color codes of a mask that holds colors where values are wanted, and their pixels.
         problem: what is wrong with the pair, or None.
         digest: of the image file's bytes.
@@ -47,6 +52,8 @@ class Facts:
     size: tuple[int, int] | None = None
     formats: tuple[str, str] = ("array", "array")
     counts: dict[int, int] | None = None
+    labels: int = 0
+    palette: dict[int, tuple[int, int, int]] | None = None
     colors: dict[int, int] | None = None
     problem: Problem | None = None
     digest: bytes = b""
@@ -68,6 +75,7 @@ def inspect_pair(sample: Sample | ArraySample, *, by_color=False, with_print=Fal
     else:
         facts = {"image": sample.image, "mask": sample.mask}
         image = mask = None
+    colors = []
     try:
         if image is None:
             contents = read_bytes(sample.image)
@@ -79,6 +87,7 @@ def inspect_pair(sample: Sample | ArraySample, *, by_color=False, with_print=Fal
             stored = read_bytes(sample.mask)
             facts["formats"] = (format_name(contents), format_name(stored))
             mask = decode_bytes(sample.mask, stored, "mask colors" if by_color else "mask")
+            colors = [] if by_color else png_palette(stored)
         else:
             facts |= {"digest": _digest(contents), "size": image.shape[:2]}
             facts |= _prints(image) if with_print else {}
@@ -86,7 +95,10 @@ def inspect_pair(sample: Sample | ArraySample, *, by_color=False, with_print=Fal
         return Facts(**facts, problem=Problem("unreadable", str(error)))
     if mask.shape != image.shape[:2]:
         return Facts(**facts, problem=Problem("size", _size_text(sample, mask.shape, image.shape)))
-    return Facts(**facts, **_count(facts["mask"], mask))
+    facts |= _count(facts["mask"], mask)
+    if facts.get("counts") and colors:
+        facts["palette"] = {value: colors[value] for value in facts["counts"] if value < len(colors)}
+    return Facts(**facts)
 
 
 def inspect_mask(path: Path) -> Facts:
@@ -107,8 +119,10 @@ def _count(path, mask):
     if mask.max() < 1 << 16:
         counts = np.bincount(mask.ravel())
         values = np.flatnonzero(counts)
-        return {"counts": _dict(values, counts[values])}
-    return {"counts": _dict(*np.unique(mask, return_counts=True))}
+        counts = counts[values]
+    else:
+        values, counts = np.unique(mask, return_counts=True)
+    return {"counts": _dict(values, counts), "labels": zlib.crc32(np.ascontiguousarray(mask))}
 
 
 def _color_cure(codes):
@@ -121,6 +135,9 @@ def _color_cure(codes):
 
 
 def _dict(keys, counts):
+    if len(keys) > _MOST_VALUES:
+        kept = np.sort(np.argsort(counts)[-_MOST_VALUES:])
+        keys, counts = keys[kept], counts[kept]
     return dict(zip(keys.tolist(), counts.tolist(), strict=True))
 
 
@@ -143,5 +160,5 @@ def _size_text(sample, mask_shape, image_shape):
     (mask_height, mask_width), (height, width) = mask_shape, image_shape[:2]
     text = f"{path}: is {mask_width} x {mask_height} pixels, but {image} is {width} x {height}"
     if (mask_height, mask_width) == (width, height):
-        return f"{text} as it is seen (EXIF orientation); draw the mask on the upright picture."
+        return f"{text} as it is seen (EXIF orientation): one lies on its side; turn the mask."
     return f"{text}; a mask must have the size of its image."

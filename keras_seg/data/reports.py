@@ -2,22 +2,29 @@
 
 import json
 from collections import Counter
+from itertools import compress
+from operator import not_
 
 import numpy as np
 
 from keras_seg import palette
+from keras_seg.data.labels import NO_CLASS
 from keras_seg.data.reading import read_sample
 from keras_seg.errors import InputError
 
 _MOST_LINES = 10  # Problems of one kind that the text lists
 _MOST_SIZES = 5
+_NO_CLASS_COLOR = (255, 0, 255)
 
 
 def format_report(report) -> str:
     """Returns the report as lines for a reader."""
     pairs = ", ".join(f"{name} {count}" for name, count in report.pairs.items())
     lines = [f"{report.root}", f"pairs    {pairs}", f"images   {_sizes(report.sizes)}"]
-    kinds = (f"{image} with {mask} masks ({n})" for (image, mask), n in report.formats.most_common())
+    kinds = (
+        f"{image} with {mask or 'unreadable'} masks ({n})"
+        for (image, mask), n in report.formats.most_common()
+    )
     lines.append(f"formats  {', '.join(kinds)}")
     if report.dataset is not None:
         lines += ["", *_class_table(report)]
@@ -61,7 +68,7 @@ def format_description(description) -> str:
 
 
 def draw_sheet(report, count=6):
-    """Draws pairs from all over the data set: image, mask and both.
+    """Draws pairs from all over the data set, up to half of them such as have problems: image, mask and both.
 
     Returns:
         RGB uint8 [H, W, 3].
@@ -69,21 +76,39 @@ def draw_sheet(report, count=6):
     Raises:
         InputError: no pair can be drawn.
     """
-    rows, dataset = [], report.dataset
+    dataset = report.dataset
     samples = [sample for split in dataset.splits.values() for sample in split] if dataset else []
-    order = np.random.default_rng(0).permutation(len(samples))
-    for sample in (samples[index] for index in order):
+    samples = [samples[index] for index in np.random.default_rng(0).permutation(len(samples))]
+    named = {problem.text.split(": ")[0] for problem in (*report.errors, *report.warnings)}
+    is_bad = [bool(named & {str(sample.image), str(sample.mask)}) for sample in samples]
+    rows = _rows(compress(samples, is_bad), dataset, count // 2)
+    rows += _rows(compress(samples, map(not_, is_bad)), dataset, count - len(rows))
+    if not rows:
+        raise InputError(f"{report.root}: no pair can be drawn; mend the errors first.")
+    classes, colors = _with_no_class(dataset)
+    return palette.panel(rows, ("image", "mask", "both"), classes, colors)
+
+
+def _with_no_class(dataset):
+    """Returns names and colors of all ids, with one for the values that are no class."""
+    unused = NO_CLASS - dataset.num_classes
+    colors = (*dataset.colors, *[_NO_CLASS_COLOR] * (unused + 1))
+    return (*dataset.classes, *[""] * unused, "no class"), colors
+
+
+def _rows(samples, dataset, most):
+    """Returns image, mask and both of the first `most` samples that can be drawn."""
+    rows = []
+    for sample in samples:
+        if len(rows) == most:
+            break
         try:
             image, mask = read_sample(sample, dataset)
         except (InputError, IndexError):  # An index is missing where a mask holds colors; told in the report.
             continue
         if mask.shape == image.shape[:2]:
-            rows.append((image, mask, palette.overlay(image, mask, dataset.colors)))
-        if len(rows) == count:
-            break
-    if not rows:
-        raise InputError(f"{report.root}: no pair can be drawn; mend the errors first.")
-    return palette.panel(rows, ("image", "mask", "both"), dataset.classes, dataset.colors)
+            rows.append((image, mask, palette.overlay(image, mask, _with_no_class(dataset)[1])))
+    return rows
 
 
 def _sizes(sizes):
@@ -119,6 +144,7 @@ def _problem_lines(problems):
     for problem in problems:
         seen[problem.kind] += 1
         if seen[problem.kind] <= _MOST_LINES:
-            lines.append(f"  [{problem.kind}] {problem.text}")
+            text = "\\n".join(problem.text.splitlines())  # Names of files may hold line breaks.
+            lines.append(f"  [{problem.kind}] {text}")
     more = (f"  [{kind}] and {n - _MOST_LINES} more (--json lists all)" for kind, n in seen.items())
     return lines + [line for line, n in zip(more, seen.values(), strict=True) if n > _MOST_LINES]

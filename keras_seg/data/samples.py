@@ -10,6 +10,11 @@ from keras_seg.errors import InputError
 MAX_CLASSES = 254  # ids 0..253 in a uint8 mask; 254 marks a value that is no class, 255 is ignored
 
 
+def default_names(count: int) -> tuple[str, ...]:
+    """Returns the names of classes that nobody named."""
+    return tuple(f"class_{index}" for index in range(count))
+
+
 @dataclass(frozen=True)
 class Sample:
     """A picture on disk and its mask."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_seg.data.samples import Sample
+from keras_seg.data.texts import read_text
 from keras_seg.errors import InputError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
@@ -37,7 +38,11 @@ def match_folders(images: Path, masks: Path, mask_suffix: str | None = None) -> 
             )
     image_files, mask_files = _by_stem(images), _by_stem(masks)
     if not image_files and not mask_files:
-        raise InputError(f"{images}: holds no images; put .jpg or .png files in it, with masks in {masks}.")
+        inside = next((path.name for path in sorted(images.iterdir()) if path.is_dir()), None)
+        cure = f"put .jpg or .png files in it, with masks in {masks}"
+        if inside:
+            cure = f"name its folder {inside} under `splits` in dataset.json, or {cure}"
+        raise InputError(f"{images}: holds no images; {cure}.")
     image_tag, mask_tag = _tags(image_files, mask_files, mask_suffix, images == masks)
     if images == masks:
         image_files = {stem: path for stem, path in image_files.items() if not stem.endswith(mask_tag)}
@@ -62,6 +67,8 @@ def match_names(names: Path, images: Path, masks: Path) -> Found:
     image_files, mask_files = _by_stem(images), _by_stem(masks)
     pairs, orphans = [], []
     for number, row in read_rows(names):
+        if len(row) != 1:
+            raise InputError(f"{names}: line {number} holds {len(row)} columns; it must hold one name.")
         name = Path(row[0]).stem if Path(row[0]).suffix.lower() in IMAGE_SUFFIXES else row[0]
         if name in image_files and name in mask_files:
             pairs.append(Sample(image_files[name], mask_files[name]))
@@ -87,7 +94,8 @@ def match_list(path: Path, root: Path) -> Found:
     for number, row in read_rows(path):
         if len(row) != 2:
             raise InputError(
-                f"{path}: line {number} holds {len(row)} columns; it must hold an image and its mask."
+                f"{path}: line {number} holds {len(row)} columns; it must hold an image and its mask,"
+                " apart by a comma or a tab where names have blanks."
             )
         files = [_locate(text, path, root) for text in row]
         if all(files):
@@ -101,20 +109,18 @@ def match_list(path: Path, root: Path) -> Found:
 
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Returns (line number, columns) of the lines that hold something, at most two blanks apart.
+    """Returns (line number, columns) of the lines that hold something.
 
     Columns stand apart by commas, semicolons, tabs or, if the line has none of them, by white space.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise InputError(f"{path}: cannot be read as a list: {reason}.") from None
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path, " as a list").splitlines(), 1):
         if line.strip() and not line.startswith("#"):
             mark = next((mark for mark in "\t,;" if mark in line), None)
-            columns = next(csv.reader([line], delimiter=mark)) if mark else line.split()
+            try:
+                columns = next(csv.reader([line], delimiter=mark, strict=True)) if mark else line.split()
+            except csv.Error as error:
+                raise InputError(f"{path}: line {number} is no CSV: {error}; correct the line.") from None
             rows.append((number, [column.strip() for column in columns]))
     return rows
 
@@ -123,7 +129,10 @@ def _locate(text: str, listed: Path, root: Path) -> Path | None:
     path = Path(text.replace("\\", "/"))
     tails = (root.joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
     candidates = (root / path, listed.parent / path, *tails)
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    try:
+        return next((candidate for candidate in candidates if candidate.is_file()), None)
+    except OSError:  # A name that no file system takes
+        return None
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

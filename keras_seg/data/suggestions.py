@@ -1,7 +1,12 @@
 """A dataset.json for a folder, from what its masks hold."""
 
-from keras_seg.data.folders import default_names
+from collections import Counter
+
+import numpy as np
+
+from keras_seg.data.diagnosis import is_smeared
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
+from keras_seg.data.samples import default_names
 from keras_seg.palette import IGNORE, default_colors
 
 _MOST = 64  # Values or colors; more are no classes.
@@ -23,14 +28,19 @@ def suggest_description(described, dataset, facts) -> dict:
     # A mask of more colors went through JPEG; the others tell what was meant.
     colored = [fact.colors for fact in facts if fact.colors and len(fact.colors) <= _MOST]
     colors = sorted(set().union(*colored))
-    keys = {key: value for key, value in described._asdict().items() if value is not None}
+    told = described._asdict().items()
+    keys = {key: value for key, value in told if value is not None and value is not False and value != ()}
     if dataset is not None and not dataset.mask_colors:
         keys |= _repaired(dataset, values)
     if not described.mask_colors and 0 < len(colors) <= _MOST and 2 * len(counted) < len(facts):
         keys |= _color_classes(described, colors)
     elif dataset is None and 0 < len(values) <= _MOST:
-        keys["mask_values"] = [value for value in values if value != IGNORE]
-        keys["classes"] = default_names(len(keys["mask_values"]))
+        counts = Counter()
+        for fact in counted:
+            counts.update(fact.counts)
+        if not is_smeared(counts):
+            keys["mask_values"] = values if _are_greys(values) else [v for v in values if v != IGNORE]
+            keys["classes"] = default_names(len(keys["mask_values"]))
     if dataset is not None:
         keys.setdefault("classes", dataset.classes)
     if dataset is not None and "mask_colors" not in keys:
@@ -38,13 +48,23 @@ def suggest_description(described, dataset, facts) -> dict:
     return keys
 
 
+def _are_greys(values):
+    """Tells whether the values are steps from black to white, so that white is a class and not ignored."""
+    return values[-1] == IGNORE and np.allclose(values, np.linspace(0, IGNORE, len(values)), atol=1)
+
+
 def _repaired(dataset, values):
     """Keys that make classes of values that are none, or would be ignored by mistake."""
     if values == [0, IGNORE] and dataset.num_classes == 2:
         return {"mask_values": [0, IGNORE]}
     wrong = [value for value in values if label_table(dataset)[value] == NO_CLASS]
-    is_off_by_one = dataset.mask_values is None and wrong == [dataset.num_classes] and 0 not in values
-    return {"reduce_zero_label": True} if is_off_by_one else {}
+    is_unnamed = dataset.classes == default_names(dataset.num_classes)
+    if dataset.mask_values is not None or 0 in values:
+        return {}
+    if is_unnamed and not wrong and 1 in values:
+        names = default_names(dataset.num_classes - 1)
+        return {"reduce_zero_label": True, "classes": names, "colors": dataset.colors[: len(names)]}
+    return {"reduce_zero_label": True} if wrong == [dataset.num_classes] else {}
 
 
 def _color_classes(described, codes):

@@ -93,7 +93,7 @@ def _train(config, replicas, resume, epochs, report):
     keras.utils.set_random_seed(config.seed)
     path, progress = None, None
     with replicas.together():
-        dataset = _load(config)
+        dataset = _load(config, report)
         replicas.check_batches(len(dataset.split("train")), config.batch_size)
         steps = steps_per_epoch(dataset, config.batch_size)
         if resume is not None:
@@ -142,7 +142,7 @@ def _train(config, replicas, resume, epochs, report):
     return run
 
 
-def _load(config):
+def _load(config, report):
     dataset = load_dataset(
         config.data,
         seed=config.seed,
@@ -150,7 +150,8 @@ def _load(config):
         mask_colors=config.mask_colors,
         reduce_zero_label=config.reduce_zero_label or None,
     )
-    check_dataset(dataset)
+    for line in check_dataset(dataset):
+        report(f"warning: {line}")
     return dataset
 
 

@@ -1,0 +1,60 @@
+"""Reads text and JSON files that people wrote, and says in one line what is wrong with them."""
+
+import json
+from pathlib import Path
+
+from keras_seg.errors import InputError
+
+
+def read_text(path: Path, kind: str = "") -> str:
+    """Returns the text of a UTF-8 file, with or without a byte order mark.
+
+    Args:
+        path: the file.
+        kind: what it should be, for the message, such as " as a list".
+
+    Raises:
+        InputError: it cannot be read, or is no UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8."
+        ) from None
+    except OSError as error:
+        reason = error.strerror
+    except ValueError as error:  # A null byte in its name.
+        reason = error
+    raise InputError(f"{path}: cannot be read{kind}: {reason}.")
+
+
+def parse_json(path: Path, text: str):
+    """Returns the content of JSON text.
+
+    Raises:
+        InputError: it is no JSON, or an object in it has a key twice, of which one would be lost.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg} in line {error.lineno}"
+    except _TwiceError as error:
+        raise InputError(f"{path}: has the key {error.args[0]!r} twice; keep one of them.") from None
+    except ValueError:
+        reason = "it holds a number of thousands of digits"
+    except RecursionError:
+        reason = "it is nested too deep"
+    raise InputError(f"{path}: is not JSON: {reason}.")
+
+
+class _TwiceError(Exception):
+    """A key that is twice in an object."""
+
+
+def _object(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _TwiceError(next(name for index, name in enumerate(names) if name in names[:index]))
+    return content
