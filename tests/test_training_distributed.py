@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -69,7 +70,7 @@ with strategy.scope():
 try:
     model.fit(tf.data.Dataset.from_tensors((np.ones([4, 3]), np.ones([4, 1]))).unbatch().batch(4), verbose=0)
 except Exception as error:
-    sys.exit(f"{type(error).__name__}: {error}")
+    sys.exit(f"fit failed: {type(error).__name__}: {error}")
 """
 
 
@@ -188,6 +189,8 @@ def test_two_processes_train_as_one(folder, single, tmp_path):
     chief, other = (output for _, output, _ in answers)
     assert "2 replicas of 2 workers" in chief and "val_mean_iou" in chief
     assert other == ""
+    shown = [float(loss) for loss in re.findall(r" loss: ([\d.]+)", chief)]
+    assert len(shown) >= 4 and shown == pytest.approx([2.0] * len(shown), abs=0.1)  # As the history says.
     assert_equal_runs(Run.open(tmp_path / "run"), single, "two processes")
     assert not [path.name for path in (tmp_path / "run").glob(".*")]
 
@@ -241,7 +244,8 @@ def test_a_signal_to_one_worker_stops_all_after_the_same_batch(folder, tmp_path)
 def test_keras_still_needs_the_replicated_model():
     """Where this fails, Keras's own `fit` knows several workers, and `replicated_model.py` can go."""
     for status, _, errors in finish(start_two(PLAIN_KERAS)):
-        assert status == 1, errors
+        assert status == 1 and "fit failed: " in errors, errors
+        print(errors[errors.index("fit failed: ") :])
 
 
 @pytest.mark.parametrize(

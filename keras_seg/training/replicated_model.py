@@ -36,7 +36,7 @@ def _on_replicas(step):
 
     def stacked_step(data):
         figures = step(data)
-        names.extend(figures.keys() - set(names))
+        names[:] = sorted(figures)
         return tf.stack([figures[name] for name in names])
 
     names = []
