@@ -49,3 +49,26 @@ def make_folder(path):
             f"{path}: cannot be written ({error.strerror or error}); name another with --output"
         ) from None
     return path
+
+
+def check_masks(paths, output):
+    """Makes sure that no mask would replace a picture or the mask of another.
+
+    Args:
+        paths: Paths of pictures.
+        output: folder for the masks.
+
+    Raises:
+        InputError: one would.
+    """
+    pictures = {path.resolve() for path in paths}
+    owners = {}
+    for path in paths:
+        mask = output / f"{path.stem}.png"
+        if mask.resolve() in pictures:
+            raise InputError(f"{mask}: is an input, and a mask would replace it; name another --output")
+        if mask in owners:
+            raise InputError(
+                f"{owners[mask]} and {path}: both masks would be {mask}; predict them into two folders"
+            )
+        owners[mask] = path

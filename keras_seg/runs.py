@@ -83,5 +83,8 @@ class Run:
         try:
             return keras.saving.load_model(self.best_path, compile=False)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"{self.best_path}: cannot be read ({reason}); train the run again") from None
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(
+                f"{self.best_path}: cannot be read ({reason}); if nothing newer wrote it, train the run "
+                "again"
+            ) from None

@@ -352,7 +352,7 @@ def test_predict_py_ends_at_once_where_the_server_lacks_the_model(tmp_path, caps
 
 @pytest.mark.parametrize(
     ("names", "text"),
-    [(("a.png", "b/a.png"), "would be the mask of two"), (("out/a.png",), "is an input")],
+    [(("a.png", "b/a.png"), "both masks would be"), (("out/a.png",), "is an input")],
 )
 def test_predict_py_overwrites_nothing(names, text, tmp_path, capsys):
     for name in names:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from keras_seg.data.folders import IMAGE_SUFFIXES
 from keras_seg.errors import InputError
+from keras_seg.files import check_masks
 from keras_seg.inference.images import read_image
 from keras_seg.inference.outputs import Outputs, Wanted
 from keras_seg.inference.predictor import most_probable
@@ -102,29 +103,6 @@ def predict_files(predictor, paths, output, *, progress=iter, **wanted):
         outputs.write(path, image, *found)
     outputs.finish()
     return Summary(len(paths) - len(failed), failed)
-
-
-def check_masks(paths, output):
-    """Makes sure that no mask would replace a picture or the mask of another.
-
-    Args:
-        paths: Paths of pictures.
-        output: folder for the masks.
-
-    Raises:
-        InputError: one would.
-    """
-    pictures = {path.resolve() for path in paths}
-    owners = {}
-    for path in paths:
-        mask = output / f"{path.stem}.png"
-        if mask.resolve() in pictures:
-            raise InputError(f"{mask}: is an input, and a mask would replace it; name another --output")
-        if mask in owners:
-            raise InputError(
-                f"{owners[mask]} and {path}: both masks would be {mask}; predict them into two folders"
-            )
-        owners[mask] = path
 
 
 def _predict(predictor, path, image, with_probabilities):

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_seg import palette
 from keras_seg.errors import InputError
-from keras_seg.files import make_folder, replacing
+from keras_seg.files import check_masks, make_folder, replacing
 from keras_seg.serving.client import decode_grey
 from keras_seg.serving.errors import EXHAUSTED, INVALID, TIMEOUT, ServerError
 
@@ -37,14 +37,15 @@ def predict_files(client, paths, output, overlay=False, confidence=False, progre
             written, or the server is gone.
     """
     output = Path(output)
-    masks = _mask_paths([Path(path) for path in paths], output)
+    paths = [Path(path) for path in paths]
+    check_masks(paths, output)
     make_folder(output)
     for folder in [OVERLAYS] * overlay + [CONFIDENCES] * confidence:
         make_folder(output / folder)
     labels = client.labels() if overlay else None
     failed = []
     signature = "confidence" if confidence else "bytes"
-    answers = client.map(lambda path: client.encoded(_encoded(path), signature), masks)
+    answers = client.map(lambda path: client.encoded(_encoded(path), signature), paths)
     for path, answer in progress(answers):
         if isinstance(answer, InputError):
             if isinstance(answer, ServerError) and answer.code not in (INVALID, TIMEOUT, EXHAUSTED):
@@ -55,22 +56,8 @@ def predict_files(client, paths, output, overlay=False, confidence=False, progre
             _write_overlay(output / OVERLAYS / f"{path.stem}.jpg", path, answer["mask_bytes"], labels)
         if confidence:
             _write(output / CONFIDENCES / f"{path.stem}.png", answer["confidence_bytes"])
-        _write(masks[path], answer["mask_bytes"])
+        _write(output / f"{path.stem}.png", answer["mask_bytes"])
     return failed
-
-
-def _mask_paths(paths, output):
-    """Returns {picture: its mask}, having made sure that nothing is overwritten in silence."""
-    masks = {path: output / f"{path.stem}.png" for path in paths}
-    pictures = {path.resolve() for path in paths}
-    for mask in masks.values():
-        if mask.resolve() in pictures:
-            raise InputError(f"{mask}: is an input, and a mask would replace it; name another --output")
-    if len(set(masks.values())) < len(masks):
-        names = list(masks.values())
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{twice}: would be the mask of two pictures; predict them into two folders")
-    return masks
 
 
 def _encoded(path):
