@@ -85,6 +85,5 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
-                f"{self.best_path}: cannot be read ({reason}); if nothing newer wrote it, train the run "
-                "again"
+                f"{self.best_path}: cannot be read ({reason}); if nothing newer wrote it, train the run again"
             ) from None

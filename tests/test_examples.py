@@ -1,15 +1,33 @@
 """The examples run as they are."""
 
 import runpy
+import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from model_helpers import VGG16_STAGES
 
 from keras_seg.metrics import FIGURES
+from keras_seg.models import classifier
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def test_heatmap_draws_the_most_likely_classes(tmp_path, monkeypatch, capsys):
+    """With a VGG16 of few channels, and the weights that it starts with."""
+    narrow = partial(classifier.fully_convolutional, filters=16)
+    monkeypatch.setattr(classifier, "fully_convolutional", narrow)
+    monkeypatch.setattr(sys.modules["keras_seg.encoders.vgg16"], "STAGES", VGG16_STAGES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["heatmap.py"])
+    monkeypatch.setattr("keras_seg.pretrained.resolve_weights", lambda *_: (None, "weights: none"))
+    runpy.run_path(str(EXAMPLES / "heatmap.py"), run_name="__main__")
+    pictures = sorted((tmp_path / "runs" / "heatmap").iterdir())
+    assert len(pictures) == 3 and all(cv2.imread(str(path)).shape == (256, 320, 3) for path in pictures)
+    assert capsys.readouterr().out.count("probability up to") == 3
 
 
 def test_keras_native_learns_and_leaves_its_best_model_and_pictures(tmp_path, monkeypatch, capsys):

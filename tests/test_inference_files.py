@@ -226,7 +226,13 @@ def test_a_picture_that_cannot_be_predicted_is_reported(photo, tmp_path):
 
     predictor = SimpleNamespace(predict=refuse, classes=("a", "b"), colors=[(0, 0, 0)] * 2)
     summary = predict_files(predictor, [photo], tmp_path / "out")
-    assert summary == (0, [f"{photo}: too large"])
+    assert summary == (0, [f"{photo}: too large"], 0)
+
+
+def test_pictures_with_transparency_are_counted(photo, tmp_path):
+    grey = save(tmp_path / "grey.png", picture()[..., 0])
+    clear = save(tmp_path / "clear.png", np.dstack([picture(), np.full((20, 30), 7, np.uint8)]))
+    assert predict([photo, grey, clear], tmp_path / "out").transparent == 1
 
 
 def test_two_pictures_of_one_stem_are_refused_before_anything_is_written(photo, tmp_path):

@@ -28,7 +28,7 @@ def predict(tmp_path):
 
     def run(**wanted):
         summary = predict_files(predictor, [tmp_path / "photo.png"], tmp_path / "out", **wanted)
-        assert summary == (1, [])
+        assert summary == (1, [], 0)
         return tmp_path / "out"
 
     return run

@@ -81,6 +81,8 @@ def run(arguments):
         progress=partial(tqdm, unit="image", desc="predict"),
         **{name: getattr(arguments, name) for name in OUTPUTS},
     )
+    if summary.transparent:
+        print(f"note: {summary.transparent} images have transparency, which was dropped")
     return _report(failed + summary.failed, [*videos, *paths], output)
 
 

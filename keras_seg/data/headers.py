@@ -52,6 +52,12 @@ def png_kind(contents: bytes) -> PngKind | None:
     return PngKind(contents[24], contents[25]) if is_png else None
 
 
+def has_alpha(contents: bytes) -> bool:
+    """Whether the first 26 bytes are those of a PNG whose samples have alpha."""
+    kind = png_kind(contents)
+    return kind is not None and kind.color_type in (4, 6)
+
+
 def png_palette(contents: bytes) -> list[tuple[int, int, int]]:
     """Returns the RGB colors of a palette PNG in the order of their indices; empty of other files."""
     kind, at = png_kind(contents), contents.find(b"PLTE", 33)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_seg.data.folders import IMAGE_SUFFIXES
+from keras_seg.data.headers import has_alpha
 from keras_seg.errors import InputError
 from keras_seg.files import check_masks
 from keras_seg.inference.images import read_image
@@ -18,10 +19,12 @@ class Summary(NamedTuple):
     Attributes:
         done: number of pictures whose mask was written.
         failed: one line per picture that failed: its name, what is wrong and the way out.
+        transparent: how many PNG pictures have alpha, which was dropped.
     """
 
     done: int
     failed: list[str]
+    transparent: int = 0
 
 
 def expand_inputs(inputs):
@@ -92,7 +95,7 @@ def predict_files(predictor, paths, output, *, progress=iter, **wanted):
     paths = [Path(path) for path in paths]
     check_masks(paths, Path(output))
     outputs = Outputs(output, Wanted(**wanted), predictor.classes, predictor.colors)
-    failed = []
+    failed, transparent = [], 0
     for path in progress(paths):
         try:
             image = read_image(path)
@@ -100,9 +103,11 @@ def predict_files(predictor, paths, output, *, progress=iter, **wanted):
         except InputError as error:
             failed.append(str(error))
             continue
+        with path.open("rb") as file:
+            transparent += has_alpha(file.read(26))
         outputs.write(path, image, *found)
     outputs.finish()
-    return Summary(len(paths) - len(failed), failed)
+    return Summary(len(paths) - len(failed), failed, transparent)
 
 
 def _predict(predictor, path, image, with_probabilities):
