@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from keras_seg.data import draw_shapes
+from keras_seg.evaluation.counts import confusion
 from keras_seg.inference import write_image
 from keras_seg.inference.crf import CRF, refine
 from keras_seg.metrics import scores
@@ -48,7 +49,8 @@ def main():
         f"peak memory of the process {memory:.0f} MiB"
     )
     for name, probabilities in (("before", before), ("after", after)):
-        print(f"{name:6} mean IoU {mean_iou(sample.mask, probabilities.argmax(-1), classes):.3f}")
+        found = scores(confusion(sample.mask, probabilities.argmax(-1), classes))
+        print(f"{name:6} mean IoU {found['mean_iou']:.3f}")
     if arguments.output:
         rows = [(sample.image, sample.mask, mask.argmax(-1).astype(np.uint8)) for mask in (before, after)]
         titles = "image", "truth", "above as it is, below by CRF"
@@ -68,12 +70,6 @@ def coarse_probabilities(truth, classes):
     noisy = random.random(truth.shape) < 0.25
     maps[noisy] = np.eye(classes, dtype=np.float32)[random.integers(0, classes, noisy.sum())] * 0.6 + 0.08
     return maps / maps.sum(axis=-1, keepdims=True)
-
-
-def mean_iou(truth, mask, classes):
-    counted = truth != IGNORE
-    cells = np.bincount(truth[counted].astype(int) * classes + mask[counted], minlength=classes**2)
-    return scores(cells.reshape(classes, classes))["mean_iou"]
 
 
 if __name__ == "__main__":

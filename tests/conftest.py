@@ -36,3 +36,13 @@ def run(shapes_folder, tmp_path_factory):
     words = [word for flag, values in flags.items() for word in (flag, *map(str, values))]
     assert main(words, program="train.py") == 0
     return Run.open(folder)
+
+
+@pytest.fixture
+def eager():
+    """Runs the steps operation by operation, since tracing them takes longer; what comes out is the same."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -6,7 +6,6 @@ import sys
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_seg import InputError, Predictor, TrainConfig, train
 from keras_seg.data import ArraySample, Dataset
@@ -21,14 +20,6 @@ from keras_seg.training.staging import load_stage
 
 SMALL = {"widths": (4, 4), "decoder_widths": (4,)}
 STAGES = ((1, 4), (1, 4), (1, 8), (1, 8), (1, 8))
-
-
-@pytest.fixture
-def eager():
-    """Runs the steps operation by operation, since tracing them takes longer."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

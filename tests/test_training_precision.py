@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_seg import InputError, TrainConfig
 from keras_seg.models import build_model
@@ -57,14 +56,6 @@ def test_processor_flags_are_read_where_there_are_any(monkeypatch, tmp_path):
     assert find_hardware() == Hardware((), ("amx_bf16",))
     monkeypatch.setattr("keras_seg.training.precision.CPU_INFO", tmp_path / "none")
     assert find_hardware() == PLAIN
-
-
-@pytest.fixture
-def eager():
-    """Runs the steps operation by operation, since tracing them takes longer."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

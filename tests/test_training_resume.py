@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_seg import InputError, Predictor, Run, TrainConfig, train
 from keras_seg.training import trainer
@@ -72,14 +71,6 @@ def few_channels():
 def no_finish(monkeypatch):
     """Leaves out the evaluation and the export of the best model, which take longer than the training."""
     monkeypatch.setattr(trainer, "_finish", lambda run, dataset, progress, report: None)
-
-
-@pytest.fixture
-def eager():
-    """Runs the steps operation by operation, since tracing them takes longer; the states are the same."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

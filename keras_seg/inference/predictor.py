@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_seg.errors import InputError
-from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands, softmax
+from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
 from keras_seg.palette import IGNORE, default_colors
 from keras_seg.runs import Run
 
@@ -36,7 +36,7 @@ def classify(logits):
     Returns:
         `(mask, confidence)`, both [...]: uint8 (uint16 beyond 255 classes, as 255 means ignored) and float32.
     """
-    mask = ops.cast(ops.argmax(logits, axis=-1), np.dtype(_mask_dtype(logits.shape[-1])).name)
+    mask = ops.cast(ops.argmax(logits, axis=-1), _mask_dtype(logits.shape[-1]))
     # The largest softmax value, without a softmax of all C channels.
     logits = ops.cast(logits, "float32")
     return mask, ops.exp(ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1))
@@ -152,7 +152,7 @@ class Predictor:
         confidence = np.empty(image.shape[:2], np.float32)
         for top, logits in logits_in_bands(self._logits, image, self.averaging):
             rows = slice(top, top + len(logits))
-            mask[rows], confidence[rows] = most_probable(softmax(logits))
+            mask[rows], confidence[rows] = map(ops.convert_to_numpy, classify(logits))
         return Prediction(mask, confidence)
 
     def _check_shape(self, shape):
@@ -193,7 +193,7 @@ def _compiled(model, finish):
 
 
 def _mask_dtype(num_classes):
-    return np.uint8 if num_classes <= IGNORE else np.uint16
+    return "uint8" if num_classes <= IGNORE else "uint16"
 
 
 def most_probable(probabilities):

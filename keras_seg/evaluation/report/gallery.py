@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from keras_seg.evaluation.counts import confusion
+from keras_seg.metrics import scores
 from keras_seg.palette import IGNORE, IGNORE_COLOR
 
 LONGEST = 480  # Pixels of a thumbnail's longer side.
@@ -60,16 +62,17 @@ class Gallery:
             truth: class ids [H, W], 255 ignored.
             mask: predicted class ids [H, W].
         """
-        mean_iou, accuracy = _scores(truth, mask)
+        found = scores(confusion(truth, mask, len(self.colors)))
+        mean_iou, accuracy = float(found["mean_iou"]), float(found["pixel_accuracy"])
         if np.isnan(mean_iou):
             return
         self._count += 1
-        found = None
+        picture = None
         for heap, key in ((self._best, mean_iou), (self._worst, -mean_iou)):
             if len(heap) < self.half or key > heap[0][0]:
-                found = found or self._picture(name, mean_iou, accuracy, image, truth, mask)
+                picture = picture or self._picture(name, mean_iou, accuracy, image, truth, mask)
                 push = heapq.heappush if len(heap) < self.half else heapq.heapreplace
-                push(heap, (key, self._count, found))
+                push(heap, (key, self._count, picture))
 
     def pictures(self):
         """The pictures, the worst first."""
@@ -87,19 +90,6 @@ class Gallery:
         }
         left = _MOST_BYTES - sum(map(len, layers.values()))
         return Picture(name, mean_iou, accuracy, truth.shape, _jpeg(image, left), layers)
-
-
-def _scores(truth, mask):
-    """Mean IoU and accuracy of one picture, NaN where nothing is labeled."""
-    counted = truth != IGNORE
-    truth, mask = truth[counted].astype(np.int64), mask[counted].astype(np.int64)
-    if not truth.size:
-        return np.nan, np.nan
-    is_right = truth == mask
-    length = max(truth.max(), mask.max()) + 1
-    hits = np.bincount(truth[is_right], minlength=length)
-    either = np.bincount(truth, minlength=length) + np.bincount(mask, minlength=length) - hits
-    return float((hits[either > 0] / either[either > 0]).mean()), float(is_right.mean())
 
 
 def _thumbnail_size(height, width):
