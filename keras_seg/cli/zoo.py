@@ -38,5 +38,6 @@ def run(arguments):
     if unknown:
         raise InputError(f"--models: there is no network {unknown[0]}; see python -m keras_seg models")
     failed = train_zoo(names, arguments.output, flags)
-    print(f"{len(names) - len(failed)} of {len(names)} networks; the table is {arguments.output}/zoo.md")
+    table = "" if len(failed) == len(names) else f"; the table is {arguments.output}/zoo.md"
+    print(f"{len(names) - len(failed)} of {len(names)} networks{table}")
     return 1 if failed else 0

@@ -65,8 +65,9 @@ def _frames(capture, source):
     """Returns the BGR frames, and the first of them."""
     is_read, first = capture.read()
     if not is_read:
-        what = f"camera {source}: gives no picture" if isinstance(source, int) else f"{source}: is no video"
-        raise InputError(f"{what} that OpenCV can read; check it, or encode it as H.264 in MP4")
+        if isinstance(source, int):
+            raise InputError(f"camera {source}: gives no picture; check its number and its plug")
+        raise InputError(f"{source}: is no video that OpenCV can read; encode it as H.264 in MP4")
 
     def frames():
         is_read, frame = True, first

@@ -49,7 +49,9 @@ def train_zoo(names, folder, flags=(), report=print):
                 row = _note(folder, name, seconds, memory)
             else:
                 failed.append(name)
-                report(f"{name}: failed, see {folder / f'{name}.log'}")
+                log = folder / f"{name}.log"
+                reason = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+                report(f"{name}: failed, see {log}: {reason}")
                 continue
         report(f"{name}: mean IoU {row['mean_iou']:.3f}, {row['seconds']:.0f} s")
         _write_table(folder)
