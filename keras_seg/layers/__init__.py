@@ -1,6 +1,8 @@
 """Keras layers that the networks share; each works at any height and width on every Keras backend."""
 
+from keras_seg.layers.batch_normalization import FusedBatchNormalization
 from keras_seg.layers.cropping import CropLike, PadLike
+from keras_seg.layers.dilation import DilatedConv2D, conv2d
 from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
 from keras_seg.layers.normalization import LocalResponseNormalization
 from keras_seg.layers.patches import PatchConv2D
@@ -13,7 +15,9 @@ __all__ = [
     "AdaptiveAveragePooling2D",
     "BilinearUpSampling2D",
     "CropLike",
+    "DilatedConv2D",
     "FloorMaxPooling2D",
+    "FusedBatchNormalization",
     "LocalResponseNormalization",
     "MaxPoolingWithIndices2D",
     "MaxUnpooling2D",
@@ -22,4 +26,5 @@ __all__ = [
     "Preprocessing",
     "ResizeLike",
     "bilinear_kernel",
+    "conv2d",
 ]

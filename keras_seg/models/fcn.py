@@ -35,8 +35,8 @@ def upsample(x, factor, name, *, size=None, padding="same", trainable=True, **kw
 
 def fully_convolutional(x, *, filters=4096, size=7, padding="same", dropout=0.5):
     """VGG16's two dense layers as convolutions: `fc6` (pad 3) and `fc7`, each with dropout."""
-    for name, convolution, kernel_size in (("fc6", PatchConv2D, size), ("fc7", layers.Conv2D, 1)):
-        x = convolution(
+    for name, kernel_size in (("fc6", size), ("fc7", 1)):
+        x = PatchConv2D(
             filters,
             kernel_size,
             padding=padding,

@@ -1,0 +1,103 @@
+"""The layers that call TensorFlow's own kernels, against Keras's layers: answers, gradients, statistics."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_seg.layers import DilatedConv2D, FusedBatchNormalization, conv2d, dilation
+
+SIZE = (2, 13, 10, 6)
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+def alike(ours, theirs, shape):
+    """Builds two layers with the same random weights."""
+    for layer in (ours, theirs):
+        layer.build(shape)
+    weights = [noise(*weight.shape, seed=index) ** 2 + 0.5 for index, weight in enumerate(ours.weights)]
+    for layer in (ours, theirs):
+        layer.set_weights(weights)
+
+
+def answer_and_gradients(layer, x, **options):
+    """`[answer, gradient by x, gradients by the weights]` of the sum of a layer's cubed answers."""
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        answer = layer(x, **options)
+        loss = tf.reduce_sum(answer**3)
+    return [answer, *tape.gradient(loss, [x, *(weight.value for weight in layer.trainable_weights)])]
+
+
+def assert_alike(ours, theirs):
+    for mine, other in zip(ours, theirs, strict=True):
+        limit = 1e-5 * np.abs(other).max()
+        np.testing.assert_allclose(mine, other, rtol=0, atol=limit)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("rate", [2, 3, (1, 4)])
+def test_dilated_convolution_is_kerass(rate, padding):
+    options = {"filters": 5, "kernel_size": 3, "dilation_rate": rate, "padding": padding}
+    ours, theirs = DilatedConv2D(**options), keras.layers.Conv2D(**options)
+    alike(ours, theirs, SIZE)
+    x = noise(*SIZE)
+    assert_alike(answer_and_gradients(ours, x), answer_and_gradients(theirs, x))
+
+
+def test_dilation_beyond_the_map_leaves_the_kernels_middle():
+    layer = DilatedConv2D(4, 3, dilation_rate=36, padding="same", use_bias=False)
+    layer.build(SIZE)
+    x = noise(*SIZE)
+    np.testing.assert_allclose(layer(x), x @ layer.kernel.numpy()[1, 1], rtol=1e-4, atol=1e-5)
+
+
+def test_where_the_kernels_know_no_dilation_the_answer_is_the_same(monkeypatch):
+    layer = DilatedConv2D(4, 3, dilation_rate=3, padding="same")
+    layer.build(SIZE)
+    x = noise(*SIZE)
+    native = answer_and_gradients(layer, x)
+    monkeypatch.setattr(dilation, "_kernels_know_dilation", lambda: False)
+    assert_alike(native, answer_and_gradients(layer, x))
+
+
+def test_a_convolution_without_dilation_is_kerass_own():
+    assert type(conv2d(4, 3)) is keras.layers.Conv2D
+    assert type(conv2d(4, 3, dilation_rate=2)) is DilatedConv2D
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [SIZE, (1, 1, 1, 6)])
+def test_fused_batch_normalization_is_kerass(shape, training, trainable):
+    options = {"epsilon": 1e-5, "momentum": 0.9, "trainable": trainable}
+    ours, theirs = FusedBatchNormalization(**options), keras.layers.BatchNormalization(**options)
+    alike(ours, theirs, shape)
+    x = 3 * noise(*shape) + 1
+    found, expected = (answer_and_gradients(layer, x, training=training) for layer in (ours, theirs))
+    if shape[0] > 1 or not (
+        training and trainable
+    ):  # One value has no variance, and its gradients are noise.
+        assert_alike(found, expected)
+    assert_alike(ours.get_weights(), theirs.get_weights())
+
+
+def test_fused_batch_normalization_keeps_the_variance_of_the_batch():
+    layer = FusedBatchNormalization(momentum=0.5)
+    layer.build(SIZE)
+    x = noise(*SIZE)
+    layer(x, training=True)
+    np.testing.assert_allclose(layer.moving_variance, 0.5 + 0.5 * x.var((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_mean, 0.5 * x.mean((0, 1, 2)), rtol=1e-5, atol=1e-7)
+
+
+def test_in_lower_precision_batch_normalization_is_kerass_own():
+    ours = FusedBatchNormalization(dtype="mixed_bfloat16")
+    theirs = keras.layers.BatchNormalization(dtype="mixed_bfloat16")
+    alike(ours, theirs, SIZE)
+    x = noise(*SIZE)
+    np.testing.assert_array_equal(*(tf.cast(layer(x, training=True), "float32") for layer in (ours, theirs)))
