@@ -6,6 +6,7 @@ from pathlib import Path
 from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
+from keras_seg.frozen_weights import promise_frozen_weights
 
 
 def add_arguments(parser):
@@ -37,6 +38,7 @@ def run(arguments):
     """Evaluates, prints the tables and writes the figures."""
     if arguments.output and len(arguments.run_folders) > 1:
         raise InputError("--output is for one run; each run's figures go into its metrics.json")
+    promise_frozen_weights()
     import_tensorflow()
     from tqdm import tqdm
 

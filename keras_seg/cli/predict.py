@@ -7,6 +7,7 @@ from pathlib import Path
 from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
+from keras_seg.frozen_weights import promise_frozen_weights
 
 OUTPUTS = ("overlay", "confidence", "probabilities", "polygons", "classes")
 # What a server does not do; its signature `tiled` is another way.
@@ -54,6 +55,7 @@ def run(arguments):
         return _ask_server(arguments)
     if not arguments.run_folder:
         raise InputError("no model; name a run folder with --run, or a server with --server")
+    promise_frozen_weights()
     import_tensorflow()
     from tqdm import tqdm
 

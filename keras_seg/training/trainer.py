@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_seg.data import check_dataset, eval_batches, load_dataset, steps_per_epoch
 from keras_seg.errors import InputError
 from keras_seg.evaluation import evaluate, write_metrics
+from keras_seg.frozen_weights import refuse_frozen_weights
 from keras_seg.inference import Predictor
 from keras_seg.runs import Run
 from keras_seg.serving import export_saved_model, next_version
@@ -60,6 +61,7 @@ def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, distr
         changed = {"epochs": epochs, "checkpoint_every": checkpoint_every, "distribute": distribute}
         settings = {key: value for key, value in changed.items() if value is not None}
         config = TrainConfig.from_dict({**Run.open(resume).config, **settings, "output": str(resume)})
+    refuse_frozen_weights()
     replicas = make_replicas(config.distribute, report)
     if not replicas.is_chief:
         report = _silent
