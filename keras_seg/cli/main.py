@@ -6,6 +6,7 @@ import sys
 
 from keras_seg import __version__
 from keras_seg.cli import (
+    benchmark,
     convert,
     doctor,
     evaluate,
@@ -32,6 +33,7 @@ COMMANDS = {
     "runs": runs,
     "heatmap": heatmap,
     "zoo": zoo,
+    "benchmark": benchmark,
 }
 INTERRUPTED = 130
 

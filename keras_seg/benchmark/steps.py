@@ -1,0 +1,85 @@
+"""A training step and a prediction of a network, as the commands do them, for `measure_in_turn`."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_seg.benchmark.workers import Contender
+from keras_seg.frozen_weights import VARIABLE
+from keras_seg.inference import Predictor
+from keras_seg.models import build_model
+from keras_seg.models.summary import multiply_adds
+from keras_seg.training import TrainConfig
+from keras_seg.training.building import build_training, truth_for
+
+STEPS = 3  # Batches of a measured run of `fit`, which has some work of its own.
+
+
+def our_contender(name, is_training, **settings):
+    """Returns the `Contender` of `training` or `prediction`, whose settings are given."""
+    if is_training:
+        return Contender(name, f"{__name__}:training", settings)
+    return Contender(name, f"{__name__}:prediction", settings, {VARIABLE: "1"})  # As in `predict.py`.
+
+
+def training(network, size, batch_size, num_classes=21, precision="float32", deterministic=True, **settings):
+    """`fit` on random images, as `train.py` compiles it.
+
+    Args:
+        network: Key of `MODELS`.
+        size: (height, width) in pixels.
+        batch_size: Images a step.
+        num_classes: Classes C.
+        precision: Of `TrainConfig`.
+        deterministic: Whether operations give the same bits each time, as those of `train.py` do on a CPU.
+        **settings: Of `TrainConfig`.
+
+    Returns:
+        `(step, facts)` for a contender; a step is `facts["steps"]` batches.
+    """
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(precision)
+    config = TrainConfig(model=network, weights="none", optimizer="sgd", precision=precision, **settings)
+    model = build_training(config, num_classes, 1000, fresh=True, report=lambda line: None)
+    images, masks = _example(size, batch_size, num_classes)
+    batches = truth_for(model, tf.data.Dataset.from_tensors((images, masks)).repeat(STEPS))
+    # The end of a tuned pipeline sometimes waits seconds for its tuner, which real epochs hide.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    batches = batches.with_options(options)
+    return lambda: model.fit(batches, verbose=0), {"steps": STEPS}
+
+
+def prediction(network, size, batch_size=1, num_classes=21):
+    """`Predictor.predict_batch` of random images: class ids and confidence.
+
+    Args:
+        network, size, batch_size, num_classes: As for `training`.
+
+    Returns:
+        The step of a contender.
+    """
+    keras.utils.set_random_seed(0)
+    predictor = Predictor(build_model(network, num_classes))
+    images, _ = _example(size, batch_size, num_classes)
+    images = images.astype(np.uint8)
+    return lambda: predictor.predict_batch(images)
+
+
+def operations(network, size, batch_size=1, num_classes=21, is_training=False):
+    """Floating-point operations of the convolutions; a training step has three times as many as a prediction.
+
+    Args:
+        network, size, batch_size, num_classes: As for `training`.
+        is_training: Whether the gradients by the inputs and by the kernels are computed too.
+    """
+    forward = 2 * batch_size * multiply_adds(build_model(network, num_classes, (*size, 3)))
+    return forward * (3 if is_training else 1)
+
+
+def _example(size, batch_size, num_classes):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (batch_size, *size, 3)).astype(np.float32)
+    return images, random.integers(0, num_classes, (batch_size, *size)).astype(np.int32)

@@ -1,0 +1,86 @@
+"""Times a training step and a prediction of a network, beside what this machine gives at best."""
+
+import json
+import sys
+from pathlib import Path
+
+from keras_seg.cli.quiet import import_tensorflow
+from keras_seg.errors import InputError
+
+
+def add_arguments(parser):
+    """Adds the command's flags to an `argparse` parser."""
+    parser.add_argument("--model", metavar="NAME", default="fcn8", help="network (default: fcn8)")
+    parser.add_argument(
+        "--image-size", metavar=("H", "W"), nargs=2, type=int, default=(224, 224), help="(default: 224 224)"
+    )
+    parser.add_argument("--batch-size", metavar="N", type=int, default=4, help="of training (default: 4)")
+    parser.add_argument(
+        "--classes", metavar="N", type=int, default=21, help="channels of the logits (default: 21)"
+    )
+    parser.add_argument(
+        "--precision",
+        metavar="float32|mixed_bfloat16|mixed_float16",
+        default="float32",
+        help="of training (default: float32)",
+    )
+    parser.add_argument("--rounds", metavar="N", type=int, default=5, help="measured runs (default: 5)")
+    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+
+
+def run(arguments):
+    """Measures, prints the table and writes the figures."""
+    for flag in ("batch_size", "classes", "rounds"):
+        if getattr(arguments, flag) < 1:
+            raise InputError(
+                f"--{flag.replace('_', '-')} must be 1 or more, received {getattr(arguments, flag)}"
+            )
+    if min(arguments.image_size) < 1:
+        raise InputError(f"--image-size must be 1 pixel or more, received {arguments.image_size}")
+    import_tensorflow()
+    from keras_seg.benchmark.machine import LIMITS, describe_machine
+    from keras_seg.benchmark.report import format_machine, format_table, summarize
+    from keras_seg.benchmark.steps import operations, our_contender
+    from keras_seg.benchmark.workers import measure_in_turn
+    from keras_seg.models import MODELS
+
+    if arguments.model not in MODELS:
+        raise InputError(f"--model {arguments.model}: no such network; choose of {', '.join(MODELS)}")
+    machine = describe_machine()
+    print(format_machine(machine))
+    settings = {"network": arguments.model, "size": arguments.image_size, "num_classes": arguments.classes}
+    results = {}
+    for is_training in (True, False):
+        kind, batch_size = ("training", arguments.batch_size) if is_training else ("prediction", 1)
+        options = {**settings, "batch_size": batch_size}
+        precision = {"precision": arguments.precision} if is_training else {}
+        contender = our_contender(arguments.model, is_training, **options, **precision)
+        timings = measure_in_turn([contender, *LIMITS], arguments.rounds, _to_standard_error)
+        if timings[0].skipped:
+            raise InputError(f"{kind} of {arguments.model} failed: {timings[0].skipped}")
+        count = operations(**options, is_training=is_training)
+        results[kind] = summarize(timings, count)
+        height, width = arguments.image_size
+        print(f"\n{kind}: {width} x {height} pixels, batch of {batch_size}, {count / 1e9:.1f} GFLOP a step\n")
+        print(format_table(results[kind]))
+    if arguments.json:
+        _write(
+            Path(arguments.json), {"machine": machine, "settings": _settings(arguments), "results": results}
+        )
+
+
+def _settings(arguments):
+    """The flags as JSON can hold them."""
+    names = ("model", "image_size", "batch_size", "classes", "precision", "rounds")
+    return {name: getattr(arguments, name) for name in names}
+
+
+def _to_standard_error(line):
+    print(f"  {line}", file=sys.stderr)
+
+
+def _write(path, figures):
+    try:
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); name another --json") from None
