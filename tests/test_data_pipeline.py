@@ -136,9 +136,12 @@ def test_evaluation_sees_whole_pictures_in_order_at_their_own_size():
     ]
     assert list(itertools.chain(*(images[:, 0, 0, 0] for images, _ in batches))) == [0, 1, 2, 3, 4, 5]
     assert stream.cardinality() == 5
-    assert [
-        len(images) for images, _ in _take(eval_batches(_dataset(samples), limit=2, max_pixels=0), -1)
-    ] == [1, 1]
+
+
+def test_a_limited_evaluation_spreads_over_the_split():
+    stream = eval_batches(_dataset(_flat(9)), limit=3, max_pixels=0)
+    assert [images[0, 0, 0, 0] for images, _ in _take(stream, -1)] == [0, 3, 6]
+    assert len(_take(eval_batches(_dataset(_flat(2)), limit=3, max_pixels=0), -1)) == 2
 
 
 def test_evaluation_of_files_gives_what_is_stored(folder):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from keras_seg.errors import InputError
@@ -54,3 +55,26 @@ def test_no_network_is_trained_under_the_promise(monkeypatch, tmp_path, value):
 def test_a_promise_not_made_is_no_obstacle(monkeypatch, value):
     monkeypatch.setenv(VARIABLE, value)
     refuse_frozen_weights()
+
+
+def test_the_promise_changes_no_answer(tmp_path):
+    code = """
+import sys
+from keras_seg.frozen_weights import promise_frozen_weights
+if sys.argv[1] == "promised":
+    promise_frozen_weights()
+import keras, numpy as np
+from keras_seg import build_model
+keras.utils.set_random_seed(0)
+model = build_model("pspnet", 5)
+image = np.random.default_rng(0).integers(0, 256, (1, 61, 94, 3)).astype("float32")
+np.save(sys.argv[2], [model.predict_on_batch(image) for _ in range(2)])
+"""
+    without = {key: value for key, value in os.environ.items() if key != VARIABLE}
+    answers = []
+    for word in ("promised", "plain"):
+        path = tmp_path / f"{word}.npy"
+        subprocess.run([sys.executable, "-c", code, word, str(path)], check=True, env=without)
+        answers.append(np.load(path))
+    promised, plain = answers
+    np.testing.assert_allclose(promised, plain, rtol=0, atol=1e-5 * np.abs(plain).max())

@@ -8,6 +8,7 @@ import importlib
 import json
 import math
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -163,8 +164,10 @@ class _Worker:
     def _last_words(self):
         code = self._process.wait()
         self._errors.seek(0)
-        lines = self._errors.read().strip().splitlines()
-        return f"ended with status {code}" + (f": {lines[-1]}" if lines else "")
+        lines = [line for line in self._errors.read().splitlines() if line.strip()]
+        # Some libraries go on after the line that names the exception.
+        named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+        return f"ended with status {code}" + "".join(f": {line.strip()}" for line in (named or lines)[-1:])
 
 
 def peak_mib():

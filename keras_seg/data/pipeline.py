@@ -78,7 +78,7 @@ def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18, share=
     Args:
         dataset: Dataset.
         split: name of the split.
-        limit: the number of samples to stop after; None: all.
+        limit: most samples, spread evenly over the split, as neighbors are often alike; None: all.
         max_pixels: neighbors of one size share a batch up to this many pixels; 0: one image a batch.
         share: a `Share`: only the batches of some replicas, which take them in turn. A replica for which
             none is left in the last turn has an image of which all is ignored.
@@ -86,7 +86,9 @@ def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18, share=
     Returns:
         tf.data.Dataset of (uint8 RGB [B, H, W, 3], int32 class ids [B, H, W], 255 ignored), of known length.
     """
-    samples = dataset.split(split)[:limit]
+    samples = dataset.split(split)
+    if limit is not None and limit < len(samples):
+        samples = [samples[index * len(samples) // limit] for index in range(limit)]
     headers, sizes = list(parallel_map(read_header, samples)), []
     for (height, width), run in itertools.groupby(header.size for header in headers):
         most = max(1, max_pixels // (height * width))

@@ -38,15 +38,15 @@ def bilinear_kernel(shape, dtype="float32"):
 
 def interpolation_matrix(size, target, align_corners, dtype):
     """`[target, size]` weights of linear interpolation along one axis; two of a row are not zero."""
-    # Positions stay float32: bfloat16 has no odd number above 256.
-    size, target = ops.cast(size, "float32"), ops.cast(target, "float32")
-    position = ops.arange(target, dtype="float32")
+    # By NumPy: under JAX's jit the sizes would become tracers, and float32 because bfloat16 has no odd number
+    # above 256.
+    position = np.arange(target, dtype="float32")
     if align_corners:
-        position = position * (size - 1) / ops.maximum(target - 1, 1)
+        position = position * (size - 1) / max(target - 1, 1)
     else:
-        position = ops.clip((position + 0.5) * size / target - 0.5, 0, size - 1)
-    distance = ops.abs(position[:, None] - ops.arange(size, dtype="float32")[None, :])
-    return ops.cast(ops.maximum(1 - distance, 0), dtype)
+        position = np.clip((position + 0.5) * size / target - 0.5, 0, size - 1)
+    distance = np.abs(position[:, None] - np.arange(size, dtype="float32")[None, :])
+    return ops.convert_to_tensor(np.maximum(1 - distance, 0), dtype)
 
 
 def resize_bilinear(x, height, width, align_corners=False):

@@ -1,0 +1,101 @@
+"""How time and memory grow with the side of an image and with the batch, drawn as a plot.
+
+    python benchmarks/growth.py [--network NAME] [--sides N ...] [--batches N ...] [--output PICTURE]
+
+keras_seg and, where it is installed, PyTorch predict square images of growing sides one by one, and batches
+of 224 x 224 pixels are learnt and predicted; each point in processes of its own, in turn.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from keras_seg.benchmark.machine import describe_machine
+from keras_seg.benchmark.report import format_machine, summarize
+from keras_seg.benchmark.steps import operations, our_contender
+from keras_seg.benchmark.workers import Contender, measure_in_turn
+
+SIDES, BATCHES, SIDE = (64, 128, 256, 512, 1024, 2048), (1, 2, 4, 8, 16, 32), 224
+NAMES = ("keras_seg", "PyTorch")
+COLORS = {"keras_seg": "#1b6ca8", "PyTorch": "#c8553d"}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", metavar="NAME", default="fcn8", help="(default: fcn8)")
+    parser.add_argument("--sides", metavar="N", type=int, nargs="+", default=SIDES, help="in pixels")
+    parser.add_argument("--batches", metavar="N", type=int, nargs="+", default=BATCHES)
+    parser.add_argument("--rounds", metavar="N", type=int, default=3, help="(default: 3)")
+    parser.add_argument("--output", metavar="PICTURE", default="growth.png", help="(default: growth.png)")
+    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    arguments = parser.parse_args()
+    machine = describe_machine()
+    print(format_machine(machine))
+    series = {
+        "prediction, one image": [(side, side, 1, False) for side in arguments.sides],
+        f"prediction, {SIDE} x {SIDE}": [(batch, SIDE, batch, False) for batch in arguments.batches],
+        f"training step, {SIDE} x {SIDE}": [(batch, SIDE, batch, True) for batch in arguments.batches],
+    }
+    figures = {}
+    for title, points in series.items():
+        figures[title] = {name: [] for name in NAMES}
+        print(f"\n| {title} | contender | seconds | peak MiB |\n| ---: | --- | ---: | ---: |")
+        for place, side, batch_size, is_training in points:
+            for name, row in _measure(arguments, side, batch_size, is_training).items():
+                if "skipped" in row:
+                    print(f"| {place} | {name} | skipped: {row['skipped']} | |")
+                    continue
+                figures[title][name].append((place, row["seconds"], row["peak_mib"]))
+                print(f"| {place} | {name} | {row['seconds']:.3f} | {row['peak_mib']:.0f} |", flush=True)
+    _draw(arguments.network, figures, arguments.output)
+    if arguments.json:
+        text = json.dumps({"machine": machine, "network": arguments.network, "figures": figures}, indent=2)
+        Path(arguments.json).write_text(text + "\n", encoding="utf-8")
+
+
+def _measure(arguments, side, batch_size, is_training):
+    settings = {"network": arguments.network, "size": (side, side), "batch_size": batch_size}
+    kind = "training" if is_training else "prediction"
+    contenders = [
+        our_contender(NAMES[0], is_training, **settings),
+        Contender(NAMES[1], f"contenders.pytorch:{kind}", settings),
+    ]
+    timings = measure_in_turn(contenders, arguments.rounds)
+    rows = summarize(timings, operations(**settings, is_training=is_training))
+    return dict(zip(NAMES, rows, strict=True))
+
+
+def _draw(network, figures, path):
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(2, len(figures), figsize=(4 * len(figures), 6), sharex="col", squeeze=False)
+    for column, (title, found) in zip(axes.T, figures.items(), strict=True):
+        for name, points in found.items():
+            for axis, place in zip(column, (1, 2), strict=True):
+                if points:
+                    values = [point[place] for point in points]
+                    axis.plot([point[0] for point in points], values, "o-", label=name, color=COLORS[name])
+        for axis in column:
+            axis.set_xscale("log", base=2)
+            axis.set_yscale("log")
+            axis.grid(visible=True, which="both", alpha=0.25)
+        column[0].set_title(f"{network}: {title}", fontsize=10)
+        column[1].set_xlabel("side in pixels" if "one image" in title else "images a batch")
+        column[1].xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+    axes[0][0].set_ylabel("seconds")
+    axes[1][0].set_ylabel("peak memory in MiB")
+    axes[0][0].legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
