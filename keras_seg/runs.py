@@ -74,14 +74,15 @@ class Run:
         # Keras and TensorFlow take seconds to import, and listing runs needs neither.
         import keras
 
-        import keras_seg.layers  # noqa: F401  (registers the layers that the file names)
+        from keras_seg.layers.patches import weights_follow  # And registers the layers that the file names.
 
         if not self.best_path.is_file():
             raise InputError(
                 f"{self.best_path}: missing, the training wrote no model yet; go on with --resume {self.path}"
             )
         try:
-            return keras.saving.load_model(self.best_path, compile=False)
+            with weights_follow():
+                return keras.saving.load_model(self.best_path, compile=False)
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(

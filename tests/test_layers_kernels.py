@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_seg.layers import DilatedConv2D, FusedBatchNormalization, conv2d, dilation
+from keras_seg.layers import DilatedConv2D, FusedBatchNormalization, PatchConv2D, conv2d, dilation
+from keras_seg.layers.patches import weights_follow
 
 SIZE = (2, 13, 10, 6)
 
@@ -68,6 +69,25 @@ def test_where_the_kernels_know_no_dilation_the_answer_is_the_same(monkeypatch):
 def test_a_convolution_without_dilation_is_kerass_own():
     assert type(conv2d(4, 3)) is keras.layers.Conv2D
     assert type(conv2d(4, 3, dilation_rate=2)) is DilatedConv2D
+
+
+def test_a_kernel_whose_weights_follow_is_not_drawn():
+    layers = [PatchConv2D(4, 3, kernel_initializer="he_normal") for _ in range(2)]
+    with weights_follow():
+        layers[0].build(SIZE)
+    layers[1].build(SIZE)
+    assert not layers[0].kernel.numpy().any() and layers[1].kernel.numpy().all()
+    assert layers[0].get_config()["kernel_initializer"]["class_name"] == "HeNormal"
+
+
+def test_a_loaded_kernel_is_the_files(tmp_path):
+    image = keras.Input((None, None, 6))
+    model = keras.Model(image, PatchConv2D(4, 3, padding="same", bias_initializer="ones")(image))
+    model.save(tmp_path / "model.keras")
+    with weights_follow():
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for found, expected in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("trainable", [True, False])
