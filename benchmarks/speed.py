@@ -50,15 +50,17 @@ def contenders(case):
     """Lists the `Contender`s of a case; ours is the first."""
     settings = {"network": case.network, "size": case.size, "batch_size": case.batch_size}
     kind = "training" if case.is_training else "prediction"
-    ours = [our_contender("keras_seg, float32", case.is_training, **settings)]
+    on_keras = [our_contender("keras_seg, float32", case.is_training, **settings)]
     if case.is_training:
         options = {**settings, "precision": "mixed_bfloat16"}
-        ours.append(our_contender("keras_seg, bfloat16", True, **options))
-    found = []
-    if case.network == "fcn8":
-        found.append(("plain Keras, float32", f"{KERAS}:{kind}", {}))
+        on_keras.append(our_contender("keras_seg, bfloat16", True, **options))
+    if case.network == "fcn8":  # The one that `plain_keras` writes.
+        plain = {"size": case.size, "batch_size": case.batch_size}
+        on_keras.append(Contender("plain Keras, float32", f"{KERAS}:{kind}", plain))
         if case.is_training:
-            found.append(("plain Keras, bfloat16", f"{KERAS}:{kind}", {"precision": "mixed_bfloat16"}))
+            plain = {**plain, "precision": "mixed_bfloat16"}
+            on_keras.append(Contender("plain Keras, bfloat16", f"{KERAS}:{kind}", plain))
+    found = []
     for is_compiled in (False, True):
         name = "PyTorch compiled" if is_compiled else "PyTorch"
         options = {"is_compiled": is_compiled}
@@ -67,7 +69,7 @@ def contenders(case):
     if not case.is_training:
         found.append(("onnxruntime, float32", f"{ONNX}:prediction_onnxruntime", {}))
         found.append(("OpenCV DNN, float32", f"{ONNX}:prediction_opencv", {}))
-    return ours + [Contender(name, target, {**settings, **options}) for name, target, options in found]
+    return on_keras + [Contender(name, target, {**settings, **options}) for name, target, options in found]
 
 
 def main():

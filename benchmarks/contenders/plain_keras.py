@@ -30,9 +30,8 @@ def fcn8(num_classes):
     return keras.Model(image, logits)
 
 
-def training(network, size, batch_size, num_classes=21, precision="float32"):
+def training(size, batch_size, num_classes=21, precision="float32"):
     """SGD with momentum on random images."""
-    _check(network)
     keras.config.set_dtype_policy(precision)
     model = fcn8(num_classes)
     model.compile(
@@ -48,16 +47,10 @@ def training(network, size, batch_size, num_classes=21, precision="float32"):
     return lambda: model.fit(batches, verbose=0), {"steps": STEPS}
 
 
-def prediction(network, size, batch_size=1, num_classes=21):
+def prediction(size, batch_size=1, num_classes=21):
     """Class ids of random images."""
-    _check(network)
     model, images = fcn8(num_classes), _images(size, batch_size)
     return lambda: model.predict_on_batch(images).argmax(-1).astype(np.uint8)
-
-
-def _check(network):
-    if network != "fcn8":
-        raise ImportError("plain Keras is written for fcn8 alone")
 
 
 def _images(size, batch_size):

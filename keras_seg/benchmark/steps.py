@@ -22,7 +22,7 @@ def our_contender(name, is_training, **settings):
     return Contender(name, f"{__name__}:prediction", settings, {VARIABLE: "1"})  # As in `predict.py`.
 
 
-def training(network, size, batch_size, num_classes=21, precision="float32", deterministic=True, **settings):
+def training(network, size, batch_size, num_classes=21, precision="float32"):
     """`fit` on random images, as `train.py` compiles it.
 
     Args:
@@ -31,17 +31,15 @@ def training(network, size, batch_size, num_classes=21, precision="float32", det
         batch_size: Images a step.
         num_classes: Classes C.
         precision: Of `TrainConfig`.
-        deterministic: Whether operations give the same bits each time, as those of `train.py` do on a CPU.
-        **settings: Of `TrainConfig`.
 
     Returns:
         `(step, facts)` for a contender; a step is `facts["steps"]` batches.
     """
-    if deterministic:
-        tf.config.experimental.enable_op_determinism()
+    if not tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()  # As `train.py` does on a CPU.
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(precision)
-    config = TrainConfig(model=network, weights="none", optimizer="sgd", precision=precision, **settings)
+    config = TrainConfig(model=network, weights="none", optimizer="sgd", precision=precision)
     model = build_training(config, num_classes, 1000, fresh=True, report=lambda line: None)
     images, masks = _example(size, batch_size, num_classes)
     batches = truth_for(model, tf.data.Dataset.from_tensors((images, masks)).repeat(STEPS))
