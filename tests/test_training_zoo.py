@@ -2,6 +2,11 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +14,7 @@ from keras_seg.cli import main
 from keras_seg.errors import InputError
 from keras_seg.training.zoo import train_zoo
 
+ROOT = Path(__file__).parent.parent
 FLAGS = ["--image-size", "32", "32", "--batch-size", "4", "--epochs", "1", "--weights", "none"]
 
 
@@ -30,7 +36,8 @@ def test_each_network_has_a_row_and_a_failure_is_reported(zoo):
     (row,) = csv.DictReader((folder / "zoo.csv").open(newline=""))
     metrics = json.loads((folder / "unet" / "metrics.json").read_text())
     assert row["network"] == "unet" and row["mean IoU"] == f"{metrics['mean_iou']:.3f}"
-    assert float(row["seconds"]) > 0 and int(row["parameters"]) > 1000 and int(row["MiB"]) > 100
+    assert int(row["processor seconds"]) > 0 and int(row["seconds"]) > 0
+    assert int(row["parameters"]) > 1000 and int(row["MiB"]) > 100
     assert (folder / "zoo.md").read_text().startswith("| network | parameters | mean IoU |")
     assert not list((folder / "unet" / "checkpoints").glob("*.npz"))
 
@@ -40,6 +47,27 @@ def test_what_is_trained_is_passed_over(zoo):
     before = (folder / "unet" / "best.keras").stat().st_mtime_ns
     assert train_zoo(["unet"], folder, flags, lambda line: None) == []
     assert (folder / "unet" / "best.keras").stat().st_mtime_ns == before
+
+
+def test_a_stopped_zoo_stops_its_training_and_counts_both_parts(shapes_folder, tmp_path):
+    flags = [*FLAGS, "--data", str(shapes_folder), "--epochs", "5", "--model-option", "widths=[8,16]"]
+    flags += ["--model-option", "decoder_widths=[8]"]
+    command = [sys.executable, "-m", "keras_seg", "zoo", "--output", str(tmp_path), "--models", "unet", "--"]
+    process = subprocess.Popen([*command, *flags], cwd=ROOT)
+    history = tmp_path / "unet" / "history.csv"
+    while not history.exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait() == 128 + signal.SIGTERM
+    assert "go on with --resume" in (tmp_path / "unet.log").read_text()
+    first = json.loads((tmp_path / "unet.json").read_text())
+    assert not (tmp_path / "zoo.csv").exists()
+
+    assert train_zoo(["unet"], tmp_path, flags, lambda line: None) == []
+    both = json.loads((tmp_path / "unet.json").read_text())
+    assert both["seconds"] > first["seconds"] + 1 and both["memory"] >= first["memory"]
+    assert both["processor_seconds"] > first["processor_seconds"] + 1
 
 
 def test_other_flags_are_refused(zoo):

@@ -1,6 +1,8 @@
 """Trains every network alike, one after the other, and writes the table of what became of them."""
 
 import argparse
+import signal
+import sys
 
 from keras_seg.cli.train_flags import add_flags
 from keras_seg.errors import InputError
@@ -37,6 +39,8 @@ def run(arguments):
     unknown = [name for name in names if name not in MODELS]
     if unknown:
         raise InputError(f"--models: there is no network {unknown[0]}; see python -m keras_seg models")
+    # The training of the moment is told to stop too, and saves its state.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     failed = train_zoo(names, arguments.output, flags)
     table = "" if len(failed) == len(names) else f"; the table is {arguments.output}/zoo.md"
     print(f"{len(names) - len(failed)} of {len(names)} networks{table}")

@@ -15,8 +15,9 @@ from keras_seg.files import make_folder, replacing
 from keras_seg.runs import CONFIG, Run
 from keras_seg.training.run_folder import CHECKPOINTS
 
-SETTINGS, TABLE = "zoo.json", "zoo"
+SETTINGS, TABLE, METRICS = "zoo.json", "zoo", "metrics.json"
 _ROOT = str(Path(__file__).resolve().parents[2])
+_COSTS = ("seconds", "processor_seconds", "memory")  # The last two are not known on every system.
 _MIB = 1 << 20
 
 
@@ -44,16 +45,15 @@ def train_zoo(names, folder, flags=(), report=print):
     for name in names:
         row = _read(folder, name)
         if row is None:
-            seconds, memory, status = _train(name, folder, flags)
-            if status == 0:
-                row = _note(folder, name, seconds, memory)
-            else:
+            # A zoo that was killed may have left a training that went on to its end.
+            if not (folder / name / METRICS).exists() and _train(name, folder, flags):
                 failed.append(name)
                 log = folder / f"{name}.log"
                 reason = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
                 report(f"{name}: failed, see {log}: {reason}")
                 continue
-        report(f"{name}: mean IoU {row['mean_iou']:.3f}, {row['seconds']:.0f} s")
+            row = _finish(folder, name)
+        report(f"{name}: mean IoU {row['mean_iou']:.3f}, {_rounded(row['seconds'])} s")
         _write_table(folder)
     return failed
 
@@ -66,19 +66,18 @@ def _check_settings(path, flags):
                 f"{path.parent}: was started with {shlex.join(before) or 'no flags'}; go on with them, or "
                 "name another --output"
             )
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps({"flags": flags}) + "\n", encoding="utf-8")
+    _write(path, {"flags": flags})
 
 
 def _train(name, folder, flags):
-    """Trains a network, or goes on with it; returns seconds, peak memory in bytes or None, and the status."""
+    """Trains a network, or goes on with it; returns the exit status and notes what it took."""
     run = folder / name
     start = (
         ["--resume", str(run)] if (run / CONFIG).exists() else ["--model", name, "--output", str(run), *flags]
     )
     # The process finds the package that this one has.
     paths = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
-    begun = time.perf_counter()
+    begun, usage = time.perf_counter(), None
     with (folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "keras_seg", "train", *start],
@@ -87,48 +86,80 @@ def _train(name, folder, flags):
             env={**os.environ, "PYTHONPATH": paths},
         )
         try:
-            memory, status = _wait(process)
+            usage = _wait(process)
         except BaseException:
             process.terminate()
-            process.wait()
+            usage = _wait(process)
             raise
-    return time.perf_counter() - begun, memory, status
+        finally:
+            _add(folder / f"{name}.json", time.perf_counter() - begun, usage)
+    return process.returncode
 
 
 def _wait(process):
+    """Waits for the end of a process; returns its `resource.struct_rusage`, None where there is none."""
     if not hasattr(os, "wait4"):
-        return None, process.wait()
+        process.wait()
+        return None
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    # Linux counts in KiB, macOS in bytes.
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024), process.returncode
+    return usage
 
 
-def _note(folder, name, seconds, memory):
-    run = Run.open(folder / name)
+def _add(path, seconds, usage):
+    """Adds what one process took to what those before it took, since a training may have been resumed."""
+    row = _costs(path)
+    row["seconds"] = (row["seconds"] or 0) + seconds
+    if usage is not None:
+        row["processor_seconds"] = (row["processor_seconds"] or 0) + usage.ru_utime + usage.ru_stime
+        # Linux counts in KiB, macOS in bytes.
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        row["memory"] = max(row["memory"] or 0, peak)
+    _write(path, row)
+
+
+def _finish(folder, name):
+    run, path = Run.open(folder / name), folder / f"{name}.json"
     for checkpoint in (run.path / CHECKPOINTS).glob("*.npz"):
         checkpoint.unlink()
-    row = {"seconds": seconds, "memory": memory, "parameters": run.load_model().count_params()}
-    with replacing(folder / f"{name}.json") as temporary:
-        temporary.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    _write(path, {**_costs(path), "parameters": run.load_model().count_params()})
     return _read(folder, name)
+
+
+def _costs(path):
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else dict.fromkeys(_COSTS)
+
+
+def _write(path, row):
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(row) + "\n", encoding="utf-8")
 
 
 def _read(folder, name):
     """The row of a network that is trained, or None."""
     path = folder / f"{name}.json"
-    if not path.exists():
+    row = _costs(path)
+    if "parameters" not in row:
         return None
-    metrics = json.loads((folder / name / "metrics.json").read_text(encoding="utf-8"))
-    row = json.loads(path.read_text(encoding="utf-8"))
+    metrics = json.loads((folder / name / METRICS).read_text(encoding="utf-8"))
     return {**metrics, **row, "name": name}
 
 
 def _write_table(folder):
-    rows = [_read(folder, path.stem) for path in folder.glob("*.json") if path.name != SETTINGS]
+    found = (_read(folder, path.stem) for path in folder.glob("*.json") if path.name != SETTINGS)
+    rows = [row for row in found if row]
     rows.sort(key=lambda row: -row["mean_iou"])
     classes = [each["name"] for each in rows[0]["classes"]]
-    head = ["network", "parameters", "mean IoU", "pixel accuracy", *classes, "seconds", "MiB"]
+    head = [
+        "network",
+        "parameters",
+        "mean IoU",
+        "pixel accuracy",
+        *classes,
+        "seconds",
+        "processor seconds",
+        "MiB",
+    ]
     lines = [
         [
             row["name"],
@@ -136,8 +167,9 @@ def _write_table(folder):
             f"{row['mean_iou']:.3f}",
             f"{row['pixel_accuracy']:.3f}",
             *("-" if each["iou"] is None else f"{each['iou']:.3f}" for each in row["classes"]),
-            f"{row['seconds']:.0f}",
-            "-" if row["memory"] is None else f"{row['memory'] / _MIB:.0f}",
+            _rounded(row["seconds"]),
+            _rounded(row["processor_seconds"]),
+            _rounded(row["memory"] and row["memory"] / _MIB),
         ]
         for row in rows
     ]
@@ -148,3 +180,7 @@ def _write_table(folder):
     csv.writer(text, lineterminator="\n").writerows([head, *([c.replace(",", "") for c in x] for x in lines)])
     with replacing(folder / f"{TABLE}.csv") as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _rounded(number):
+    return "-" if number is None else f"{number:.0f}"
