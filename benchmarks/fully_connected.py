@@ -4,39 +4,29 @@ Prints, for each, the plain way's time over ours: medians of runs in turn (A B A
 """
 
 import argparse
-import statistics
-import time
+import sys
+from pathlib import Path
 
-import keras
-import tensorflow as tf
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from keras_seg.layers import PatchConv2D
-from keras_seg.training.optimizers import build_optimizer, fuse_update
+from keras_seg.benchmark.machine import describe_machine
+from keras_seg.benchmark.report import format_machine
+from keras_seg.benchmark.workers import Contender, measure_in_turn
 
 MAPS = ((2, 8), (7, 4), (16, 1))  # height and width of fc6's map, images a batch
+PARAMETERS = 134_000_000  # of FCN-8s
 
 
-def in_turn(functions, rounds):
-    """Seconds of each function, one list each, measured in turn after one run that does not count."""
-    seconds = [[] for _ in functions]
-    for count in range(rounds + 1):
-        for function, record in zip(functions, seconds, strict=True):
-            start = time.perf_counter()
-            function()
-            if count:
-                record.append(time.perf_counter() - start)
-    return seconds
+def convolution(is_ours, side, batch_size):
+    """fc6, 7 x 7 x 512 to 4096, forward and backward."""
+    import keras
+    import tensorflow as tf
 
+    from keras_seg.layers import PatchConv2D
 
-def report(question, plain, ours):
-    """Prints medians, their ratio, and the fastest and slowest run."""
-    medians = statistics.median(plain), statistics.median(ours)
-    spread = " ".join(f"{min(runs):.3f}-{max(runs):.3f}" for runs in (plain, ours))
-    print(f"{question:44} {medians[0]:8.3f} {medians[1]:8.3f} {medians[0] / medians[1]:6.2f}x  {spread}")
-
-
-def convolution_step(layer, x):
-    """A compiled forward and backward pass of `layer` over `x`."""
+    x = tf.random.normal((batch_size, side, side, 512))
+    layer = (PatchConv2D if is_ours else keras.layers.Conv2D)(4096, 7, padding="same")
+    layer.build(x.shape)
 
     @tf.function
     def step():
@@ -48,40 +38,43 @@ def convolution_step(layer, x):
     return step
 
 
-def compare_convolutions(rounds):
-    """fc6, 7 x 7 x 512 to 4096, forward and backward."""
-    for side, batch in MAPS:
-        x = tf.random.normal((batch, side, side, 512))
-        steps = []
-        for convolution in (keras.layers.Conv2D, PatchConv2D):
-            layer = convolution(4096, 7, padding="same")
-            layer.build(x.shape)
-            steps.append(convolution_step(layer, x))
-        report(f"fc6 on {side} x {side}, batch {batch}: forward, backward", *in_turn(steps, rounds))
-
-
-def compare_updates(rounds, parameters=134_000_000):
+def update(is_ours):
     """Adam's update of as many weights as FCN-8s has."""
-    weights = [keras.Variable(tf.random.normal((parameters // 8,))) for _ in range(8)]
+    import keras
+    import tensorflow as tf
+
+    from keras_seg.training.optimizers import build_optimizer, fuse_update
+
+    weights = [keras.Variable(tf.random.normal((PARAMETERS // 8,))) for _ in range(8)]
     gradients = [tf.random.normal(weight.shape) for weight in weights]
-    updates = []
-    for fused in (False, True):
-        optimizer = build_optimizer("adam", 1e-4, "constant", 1)
-        optimizer.build(weights)
-        if fused:
-            fuse_update(optimizer)
-        updates.append(tf.function(lambda optimizer=optimizer: optimizer.apply(gradients, weights)))
-    report("Adam, 134 million weights", *in_turn(updates, rounds))
+    optimizer = build_optimizer("adam", 1e-4, "constant", 1)
+    optimizer.build(weights)
+    if is_ours:
+        fuse_update(optimizer)
+    return tf.function(lambda: optimizer.apply(gradients, weights))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="measured runs of each (default: 7)")
     rounds = parser.parse_args().rounds
-    print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}; seconds")
-    print(f"{'':44} {'plain':>8} {'ours':>8} {'ratio':>7}  spread of plain, ours")
-    compare_convolutions(rounds)
-    compare_updates(rounds)
+    print(format_machine(describe_machine()))
+    print(f"{'':46} {'plain, s':>8} {'ours, s':>8} {'ratio':>7}  fastest-slowest of plain, ours")
+    for side, batch_size in MAPS:
+        question = f"fc6 on {side} x {side}, batch {batch_size}: forward, backward"
+        _compare(question, "convolution", {"side": side, "batch_size": batch_size}, rounds)
+    _compare("Adam, 134 million weights", "update", {}, rounds)
+
+
+def _compare(question, function, settings, rounds):
+    contenders = [
+        Contender(question, f"fully_connected:{function}", {"is_ours": is_ours, **settings})
+        for is_ours in (False, True)
+    ]
+    plain, ours = measure_in_turn(contenders, rounds)
+    spread = " ".join(f"{min(each.seconds):.3f}-{max(each.seconds):.3f}" for each in (plain, ours))
+    ratio = plain.median / ours.median
+    print(f"{question:46} {plain.median:8.3f} {ours.median:8.3f} {ratio:6.2f}x  {spread}", flush=True)
 
 
 if __name__ == "__main__":

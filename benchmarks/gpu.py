@@ -10,7 +10,6 @@ and PyTorch on the processor, to see that it works, and says so.
 
 import argparse
 import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from keras_seg.benchmark.machine import describe_machine
-from keras_seg.benchmark.report import format_machine, format_table, summarize
+from keras_seg.benchmark.report import figures_file, format_machine, format_table, summarize, write_figures
 from keras_seg.benchmark.workers import Contender, measure_in_turn
 
 OURS, TORCH = "contenders.any_backend", "contenders.pytorch"
@@ -86,9 +85,8 @@ def main():
             for row in rows:
                 if "images_per_second" in row:
                     print(f"{row['name']}: {row['images_per_second']:.1f} images/s")
-    if arguments.json:
-        figures = {"machine": machine, "image_size": size, "batch_size": batch_size, "results": results}
-        Path(arguments.json).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    settings = {"image_size": size, "batch_size": batch_size}
+    write_figures(arguments.json, machine=machine, **settings, results=results)
 
 
 def _parser():
@@ -97,7 +95,7 @@ def _parser():
     parser.add_argument("--image-size", metavar=("H", "W"), nargs=2, type=int)
     parser.add_argument("--batch-size", metavar="N", type=int)
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="measured runs (default: 5)")
-    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    parser.add_argument("--json", metavar="FILE", type=figures_file, help="write all figures there")
     return parser
 
 

@@ -7,7 +7,6 @@ of 224 x 224 pixels are learnt and predicted; each point in processes of its own
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from keras_seg.benchmark.machine import describe_machine
-from keras_seg.benchmark.report import format_machine, summarize
+from keras_seg.benchmark.report import figures_file, format_machine, summarize, write_figures
 from keras_seg.benchmark.steps import operations, our_contender
 from keras_seg.benchmark.workers import Contender, measure_in_turn
 
@@ -33,8 +32,10 @@ def main():
     parser.add_argument("--sides", metavar="N", type=int, nargs="+", default=SIDES, help="in pixels")
     parser.add_argument("--batches", metavar="N", type=int, nargs="+", default=BATCHES)
     parser.add_argument("--rounds", metavar="N", type=int, default=3, help="(default: 3)")
-    parser.add_argument("--output", metavar="PICTURE", default="growth.png", help="(default: growth.png)")
-    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    parser.add_argument(
+        "--output", metavar="PICTURE", type=figures_file, default="growth.png", help="(default: growth.png)"
+    )
+    parser.add_argument("--json", metavar="FILE", type=figures_file, help="write all figures there")
     arguments = parser.parse_args()
     machine = describe_machine()
     print(format_machine(machine))
@@ -55,9 +56,7 @@ def main():
                 figures[title][name].append((place, row["seconds"], row["peak_mib"]))
                 print(f"| {place} | {name} | {row['seconds']:.3f} | {row['peak_mib']:.0f} |", flush=True)
     _draw(arguments.network, figures, arguments.output)
-    if arguments.json:
-        text = json.dumps({"machine": machine, "network": arguments.network, "figures": figures}, indent=2)
-        Path(arguments.json).write_text(text + "\n", encoding="utf-8")
+    write_figures(arguments.json, machine=machine, network=arguments.network, figures=figures)
 
 
 def _measure(arguments, side, batch_size, is_training):

@@ -9,7 +9,6 @@ peak memory.
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from keras_seg.benchmark.machine import LIMITS, describe_machine
-from keras_seg.benchmark.report import format_machine, format_table, summarize
+from keras_seg.benchmark.report import figures_file, format_machine, format_table, summarize, write_figures
 from keras_seg.benchmark.steps import operations, our_contender
 from keras_seg.benchmark.workers import Contender, measure_in_turn
 
@@ -77,7 +76,7 @@ def main():
     parser.add_argument("cases", metavar="CASE", nargs="*", help=f"of {', '.join(CASES)} (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="measured runs of each (default: 5)")
     parser.add_argument("--only", metavar="TEXT", nargs="+", help="contenders whose names hold one of these")
-    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    parser.add_argument("--json", metavar="FILE", type=figures_file, help="write all figures there")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.cases if name not in CASES]
     if unknown:
@@ -101,9 +100,7 @@ def main():
         print(f"\n{name}: {case.network}, {case.size[1]} x {case.size[0]}, {kind}, {count / 1e9:.0f} GFLOP\n")
         results[name] = summarize(timings, count)
         print(format_table(results[name]))
-    if arguments.json:
-        text = json.dumps({"machine": machine, "rounds": arguments.rounds, "cases": results}, indent=2)
-        Path(arguments.json).write_text(text + "\n", encoding="utf-8")
+    write_figures(arguments.json, machine=machine, rounds=arguments.rounds, cases=results)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,7 @@ def test_the_command_measures_a_network(tmp_path, capsys):
         (["--rounds", "0"], "--rounds must be 1 or more, received 0"),
         (["--image-size", "0", "9"], "--image-size must be 1 pixel or more, received"),
         (["--model", "unet", "--image-size", "8", "8", "--precision", "int8"], "training of unet failed"),
+        (["--json", "missing/figures.json"], "--json: missing/figures.json cannot be written; name a file"),
     ],
 )
 def test_wrong_flags_end_in_one_line(flags, line, capsys):

@@ -4,10 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.benchmark.workers import MIB
 from keras_seg.losses import SegmentationLoss
 from keras_seg.models import build_model
-
-MIB = 1 << 20
 
 
 def training(network, size, batch_size, num_classes=21, precision="float32"):
@@ -63,26 +62,20 @@ def _jax_product(side, dtype):
 def _torch_product(side, dtype):
     import torch
 
-    x = torch.randn(side, side, dtype=getattr(torch, dtype), device=device())
+    from contenders.torch_device import DEVICE
+
+    x = torch.randn(side, side, dtype=getattr(torch, dtype), device=DEVICE)
     return lambda: float((x @ x)[0, 0])
-
-
-def device():
-    """PyTorch's device."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _on_device(step):
     """Lets a step say the most memory that it took of the GPU, if there is one."""
     backend = keras.backend.backend()
     if backend == "torch":
-        import torch
+        from contenders.torch_device import on_device
 
-        if torch.cuda.is_available():
-            step.peak_mib = lambda: torch.cuda.max_memory_allocated() / MIB
-    elif backend == "jax":
+        return on_device(step)
+    if backend == "jax":
         import jax
 
         if jax.default_backend() == "gpu":

@@ -5,7 +5,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-STEPS = 3
+from keras_seg.benchmark.workers import STEPS
+
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 

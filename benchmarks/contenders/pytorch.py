@@ -5,11 +5,9 @@ import contextlib
 import torch
 from torch import nn
 
+from contenders.torch_device import DEVICE, on_device
 from contenders.torch_networks import build
-
-STEPS = 3  # As many batches a run as ours.
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-MIB = 1 << 20
+from keras_seg.benchmark.workers import STEPS
 
 
 def training(network, size, batch_size, num_classes=21, bfloat16=False, is_compiled=False):
@@ -32,7 +30,7 @@ def training(network, size, batch_size, num_classes=21, bfloat16=False, is_compi
             optimizer.step()
             loss.item()
 
-    return _on_device(step), {"steps": STEPS}
+    return on_device(step), {"steps": STEPS}
 
 
 def prediction(network, size, batch_size=1, num_classes=21, bfloat16=False, is_compiled=False):
@@ -46,15 +44,8 @@ def prediction(network, size, batch_size=1, num_classes=21, bfloat16=False, is_c
         with torch.inference_mode(), autocast(bfloat16):
             forward(images).argmax(1).to(torch.uint8).cpu().numpy()
 
-    return _on_device(step)
+    return on_device(step)
 
 
 def autocast(bfloat16):
     return torch.autocast(DEVICE, torch.bfloat16) if bfloat16 else contextlib.nullcontext()
-
-
-def _on_device(step):
-    """Lets a step say the most memory that it took of the GPU, if there is one."""
-    if DEVICE == "cuda":
-        step.peak_mib = lambda: torch.cuda.max_memory_allocated() / MIB
-    return step

@@ -4,15 +4,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_seg.benchmark.workers import Contender
+from keras_seg.benchmark.workers import STEPS, Contender
 from keras_seg.frozen_weights import VARIABLE
 from keras_seg.inference import Predictor
 from keras_seg.models import build_model
 from keras_seg.models.summary import multiply_adds
 from keras_seg.training import TrainConfig
 from keras_seg.training.building import build_training, truth_for
-
-STEPS = 3  # Batches of a measured run of `fit`, which has some work of its own.
 
 
 def our_contender(name, is_training, **settings):

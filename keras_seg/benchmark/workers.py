@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+STEPS = 3  # Batches of a measured run of a training, as Keras's `fit` has some work of its own.
 LEAST_SECONDS = 0.3  # Shorter steps are repeated until a run takes that long.
 MIB = 1 << 20
 

@@ -1,9 +1,8 @@
 """Times a training step and a prediction of a network, beside what this machine gives at best."""
 
-import json
 import sys
-from pathlib import Path
 
+from keras_seg.benchmark.report import figures_file
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 
@@ -25,7 +24,7 @@ def add_arguments(parser):
         help="of training (default: float32)",
     )
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="measured runs (default: 5)")
-    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    parser.add_argument("--json", metavar="FILE", type=figures_file, help="write all figures there")
 
 
 def run(arguments):
@@ -39,7 +38,7 @@ def run(arguments):
         raise InputError(f"--image-size must be 1 pixel or more, received {arguments.image_size}")
     import_tensorflow()
     from keras_seg.benchmark.machine import LIMITS, describe_machine
-    from keras_seg.benchmark.report import format_machine, format_table, summarize
+    from keras_seg.benchmark.report import format_machine, format_table, summarize, write_figures
     from keras_seg.benchmark.steps import operations, our_contender
     from keras_seg.benchmark.workers import measure_in_turn
     from keras_seg.models import MODELS
@@ -63,10 +62,7 @@ def run(arguments):
         height, width = arguments.image_size
         print(f"\n{kind}: {width} x {height} pixels, batch of {batch_size}, {count / 1e9:.1f} GFLOP a step\n")
         print(format_table(results[kind]))
-    if arguments.json:
-        _write(
-            Path(arguments.json), {"machine": machine, "settings": _settings(arguments), "results": results}
-        )
+    write_figures(arguments.json, machine=machine, settings=_settings(arguments), results=results)
 
 
 def _settings(arguments):
@@ -77,10 +73,3 @@ def _settings(arguments):
 
 def _to_standard_error(line):
     print(f"  {line}", file=sys.stderr)
-
-
-def _write(path, figures):
-    try:
-        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); name another --json") from None
