@@ -10,7 +10,7 @@ import pytest
 from keras_seg import InputError, Predictor, TrainConfig, train
 from keras_seg.data import ArraySample, Dataset
 from keras_seg.models import build_model
-from keras_seg.training import trainer
+from keras_seg.training import building, trainer
 from keras_seg.training.building import build_metrics, build_training
 from keras_seg.training.callbacks import AveragedValidation, FrozenEncoder
 from keras_seg.training.checkpoints import averaged_weights, save_model
@@ -42,6 +42,18 @@ def small_training(**settings):
     defaults = {"model": "unet", "model_options": SMALL, "weights": "none", "schedule": "fixed"}
     config = TrainConfig(**{**defaults, "learning_rate": 1e-2, **settings})
     return build_training(config, 3, 2, fresh=True, report=lambda line: None)
+
+
+def test_updates_are_fused_where_they_are_worth_a_compilation():
+    parameters = small_training(epochs=1).count_params()
+    steps = -(-building.UPDATES_WORTH_FUSING // parameters)
+    assert not _is_fused(small_training(epochs=steps // 2 - 1))  # Of two steps each.
+    assert _is_fused(small_training(epochs=steps // 2 + 1))
+
+
+def _is_fused(model):
+    """Whether the optimizer's own update was replaced."""
+    return "apply" in vars(model.optimizer)
 
 
 def cross_entropy(logits, labels):

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_seg.errors import InputError
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
+from keras_seg.logits import most_likely
 from keras_seg.palette import IGNORE, default_colors
 from keras_seg.runs import Run
 
@@ -36,10 +37,11 @@ def classify(logits):
     Returns:
         `(mask, confidence)`, both [...]: uint8 (uint16 beyond 255 classes, as 255 means ignored) and float32.
     """
-    mask = ops.cast(ops.argmax(logits, axis=-1), _mask_dtype(logits.shape[-1]))
-    # The largest softmax value, without a softmax of all C channels.
     logits = ops.cast(logits, "float32")
-    return mask, ops.exp(ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1))
+    largest, mask = most_likely(logits)
+    # The largest softmax value, without a softmax of all C channels.
+    confidence = 1 / ops.sum(ops.exp(logits - largest), axis=-1)
+    return ops.cast(mask[..., 0], _mask_dtype(logits.shape[-1])), confidence
 
 
 class Predictor:

@@ -95,8 +95,13 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
         self.bins = bins
 
     def call(self, x):
-        rows, columns = (_bin_matrix(size, self.bins, x.dtype) for size in spatial_shape(x))
-        return ops.einsum("yh,bhwc,xw->byxc", rows, x, columns)
+        height, width = spatial_shape(x)
+        rows, columns = (_bin_matrix(size, self.bins, x.dtype) for size in (height, width))
+        # Two products without a transposition, of which an einsum of the three makes several.
+        channels = x.shape[-1]
+        x = ops.matmul(rows, ops.reshape(x, (-1, height, width * channels)))
+        x = ops.matmul(columns, ops.reshape(x, (-1, width, channels)))
+        return ops.reshape(x, (-1, self.bins, self.bins, channels))
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.bins, self.bins, input_shape[3])

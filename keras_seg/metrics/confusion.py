@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.logits import most_likely
 from keras_seg.palette import IGNORE
 
 FIGURES = (
@@ -103,7 +104,7 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
         if y_pred.shape[-1] != self.num_classes:
             raise ValueError(f"y_pred must have {self.num_classes} classes, received {y_pred.shape[-1]}.")
         truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
-        predicted = ops.reshape(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), (-1,))
+        predicted = ops.reshape(ops.cast(most_likely(y_pred)[1], "int32"), (-1,))
         # The ignored pixels are counted in a cell of their own past the matrix, what is no class in the next.
         cells = self.num_classes**2
         is_class = ops.logical_and(truth >= 0, truth < self.num_classes)

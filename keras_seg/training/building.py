@@ -15,8 +15,8 @@ from keras_seg.training.precision import keep_heads_in_float32
 from keras_seg.training.replicated_model import replicated
 from keras_seg.training.staging import load_stage
 
-# Below, XLA's compilation takes longer than its update saves in a short training.
-PARAMETERS_WORTH_FUSING = 50_000_000
+# Weights times steps: below, XLA's compilation takes longer than its update of the weights saves.
+UPDATES_WORTH_FUSING = 1_000_000_000
 FIGURES = ("mean_iou", "pixel_accuracy")
 
 
@@ -100,7 +100,8 @@ def _compile(model, config, steps_per_epoch, weights, replicas):
     )
     # Now, for an encoder that is frozen for the first epochs has its place in it all the same.
     optimizer.build(model.trainable_variables)
-    if model.count_params() >= PARAMETERS_WORTH_FUSING and _is_cpu() and not replicas.strategy:
+    updates = model.count_params() * config.epochs * steps_per_epoch
+    if updates >= UPDATES_WORTH_FUSING and _is_cpu() and not replicas.strategy:
         fuse_update(optimizer)
     metrics = [ConfusionMatrixMetric(main_output(model).shape[-1], figure) for figure in FIGURES]
     loss = {"class_weights": weights, "reduction": config.loss_reduction}

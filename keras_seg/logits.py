@@ -1,0 +1,16 @@
+"""Logits as class ids."""
+
+from keras import ops
+
+
+def most_likely(logits):
+    """The class of the largest logit of every pixel; of equals the first.
+
+    Args:
+        logits: Float `[..., C]`, a tensor of any Keras backend.
+
+    Returns:
+        `(logit, class_id)`, both `[..., 1]`: of the type of the logits, and int32.
+    """
+    # Faster on a CPU than a maximum and an argmax, which in Keras looks for negative zeros first.
+    return ops.top_k(logits, 1)
