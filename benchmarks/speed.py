@@ -50,9 +50,8 @@ def contenders(case):
     settings = {"network": case.network, "size": case.size, "batch_size": case.batch_size}
     kind = "training" if case.is_training else "prediction"
     on_keras = [our_contender("keras_seg, float32", case.is_training, **settings)]
-    if case.is_training:
-        options = {**settings, "precision": "mixed_bfloat16"}
-        on_keras.append(our_contender("keras_seg, bfloat16", True, **options))
+    bfloat16 = {**settings, "precision": "mixed_bfloat16" if case.is_training else "bfloat16"}
+    on_keras.append(our_contender("keras_seg, bfloat16", case.is_training, **bfloat16))
     if case.network == "fcn8":  # The one that `plain_keras` writes.
         plain = {"size": case.size, "batch_size": case.batch_size}
         on_keras.append(Contender("plain Keras, float32", f"{KERAS}:{kind}", plain))

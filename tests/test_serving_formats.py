@@ -12,8 +12,8 @@ from serving_helpers import CLASSES, COLORS, NAME, exported, picture
 
 from keras_seg.cli import main
 from keras_seg.errors import InputError
+from keras_seg.inference.bfloat16 import in_bfloat16
 from keras_seg.serving import onnx_export
-from keras_seg.serving.bfloat16 import in_bfloat16
 from keras_seg.serving.certificate import certify
 from keras_seg.serving.formats import saved_model_runner
 from keras_seg.serving.litert_export import litert_runner, write_litert

@@ -20,11 +20,12 @@ from test_training_resume import state_digest
 from keras_seg import InputError, Run, TrainConfig, train
 from keras_seg.data import Share, eval_batches, load_dataset, train_batches, write_shapes
 from keras_seg.data.sharing import parts_of_batches, turns_of_batches
+from keras_seg.hardware import Hardware
 from keras_seg.training import trainer
 from keras_seg.training.cluster import read_cluster
 from keras_seg.training.distribution import Replicas
 from keras_seg.training.history import read_history
-from keras_seg.training.precision import Hardware, choose_precision
+from keras_seg.training.precision import choose_precision
 from keras_seg.training.state import states
 
 PROJECT = Path(__file__).parent.parent

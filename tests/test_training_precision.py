@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from keras_seg import InputError, TrainConfig
+from keras_seg.hardware import Hardware, find_hardware
 from keras_seg.models import build_model
 from keras_seg.training.building import build_training
-from keras_seg.training.precision import Hardware, choose_precision, find_hardware
+from keras_seg.training.precision import choose_precision
 
 PLAIN, AMX = Hardware((), ()), Hardware((), ("amx_bf16", "avx512_bf16"))
 SMALL = {"widths": (4, 4), "decoder_widths": (4,)}
@@ -52,9 +53,9 @@ def test_float16_on_a_cpu_is_refused():
 
 def test_processor_flags_are_read_where_there_are_any(monkeypatch, tmp_path):
     (tmp_path / "cpuinfo").write_text("flags\t\t: fpu amx_bf16 avx512f\nbugs\t\t: none\n")
-    monkeypatch.setattr("keras_seg.training.precision.CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("keras_seg.hardware.CPU_INFO", tmp_path / "cpuinfo")
     assert find_hardware() == Hardware((), ("amx_bf16",))
-    monkeypatch.setattr("keras_seg.training.precision.CPU_INFO", tmp_path / "none")
+    monkeypatch.setattr("keras_seg.hardware.CPU_INFO", tmp_path / "none")
     assert find_hardware() == PLAIN
 
 

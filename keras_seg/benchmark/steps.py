@@ -48,17 +48,18 @@ def training(network, size, batch_size, num_classes=21, precision="float32"):
     return lambda: model.fit(batches, verbose=0), {"steps": STEPS}
 
 
-def prediction(network, size, batch_size=1, num_classes=21):
+def prediction(network, size, batch_size=1, num_classes=21, precision="float32"):
     """`Predictor.predict_batch` of random images: class ids and confidence.
 
     Args:
         network, size, batch_size, num_classes: As for `training`.
+        precision: Of `Predictor`.
 
     Returns:
         The step of a contender.
     """
     keras.utils.set_random_seed(0)
-    predictor = Predictor(build_model(network, num_classes))
+    predictor = Predictor(build_model(network, num_classes), precision=precision)
     images, _ = _example(size, batch_size, num_classes)
     images = images.astype(np.uint8)
     return lambda: predictor.predict_batch(images)

@@ -29,10 +29,15 @@ def add_inference_flags(parser):
         action="store_true",
         help="refine along the picture's edges with a dense CRF, as DeepLab does",
     )
+    group.add_argument(
+        "--precision",
+        metavar="float32|bfloat16|auto",
+        help="of the arithmetic; auto: bfloat16 where the processor has it (default: float32)",
+    )
 
 
 def predictor_options(arguments):
-    """Keyword arguments of `Predictor`, from the flags.
+    """Keyword arguments of `Predictor`, from the flags; prints which precision was chosen, and why.
 
     Raises:
         InputError: A value is out of range.
@@ -52,4 +57,11 @@ def predictor_options(arguments):
         from keras_seg.inference.crf import CRF
 
         options["crf"] = CRF()
+    if arguments.precision:
+        from keras_seg.hardware import find_hardware
+        from keras_seg.inference.bfloat16 import choose_precision
+
+        options["precision"], line = choose_precision(arguments.precision, find_hardware())
+        if line:
+            print(line)
     return options

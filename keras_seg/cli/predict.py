@@ -11,7 +11,7 @@ from keras_seg.frozen_weights import promise_frozen_weights
 
 OUTPUTS = ("overlay", "confidence", "probabilities", "polygons", "classes")
 # What a server does not do; its signature `tiled` is another way.
-LOCAL = ("camera", *OUTPUTS[2:], "sliding", "overlap", "blend", "scales", "flip", "tta", "crf")
+LOCAL = ("camera", *OUTPUTS[2:], "sliding", "overlap", "blend", "scales", "flip", "tta", "crf", "precision")
 
 
 def add_arguments(parser):

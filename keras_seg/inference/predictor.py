@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_seg.errors import InputError
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
+from keras_seg.inference.bfloat16 import in_bfloat16
 from keras_seg.logits import most_likely
 from keras_seg.palette import IGNORE, default_colors
 from keras_seg.runs import Run
@@ -55,6 +56,8 @@ class Predictor:
         averaging: `Averaging`: sliding windows, several scales, mirrored pictures; by default a picture goes
             through once, whole.
         crf: `CRF` that refines the class probabilities along the picture's edges; None for none.
+        precision: `"float32"` or `"bfloat16"`, in which weights are rounded and all is computed but the first
+            and the last layers: for processors that have instructions for it.
 
     Attributes:
         model: the `keras.Model`.
@@ -64,15 +67,20 @@ class Predictor:
 
     Raises:
         InputError: the folder is no run, or its model does not fit its classes.
+        ValueError: `precision` is another.
     """
 
-    def __init__(self, source, classes=None, colors=None, *, averaging=None, crf=None):
+    def __init__(self, source, classes=None, colors=None, *, averaging=None, crf=None, precision="float32"):
+        if precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision must be float32 or bfloat16, received {precision!r}.")
         run = Run.open(source) if isinstance(source, (str, Path)) else source
         if isinstance(run, keras.Model):
             self.model = run
         else:
             self.model = run.load_model()
             classes, colors = classes or run.classes, run.colors if colors is None else colors
+        if precision == "bfloat16":
+            self.model = in_bfloat16(self.model)
         output = self.model.output
         self.num_classes = (output["out"] if isinstance(output, dict) else output).shape[-1]
         self.classes = tuple(classes or (f"class {i}" for i in range(self.num_classes)))

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
+from keras_seg.inference.bfloat16 import in_bfloat16
 from keras_seg.palette import IGNORE
-from keras_seg.serving.bfloat16 import in_bfloat16
 from keras_seg.serving.configs import write_configs
 from keras_seg.serving.signatures import build_signatures
 from keras_seg.serving.warmup import MAX_RECORDS, warmup_requests, write_warmup

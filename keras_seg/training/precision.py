@@ -1,45 +1,13 @@
 """The precision of the arithmetic: what the hardware gains from, and what must not be asked of it."""
 
-from pathlib import Path
-from typing import NamedTuple
-
 import keras
-import tensorflow as tf
 
 from keras_seg.encoders.pyramid import ENCODER_LAYER
 from keras_seg.errors import InputError
+from keras_seg.hardware import BFLOAT16_CAPABILITY, describe_gpu
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-# Compute capability from which a GPU multiplies bfloat16 and float16 matrices in tensor cores (NVIDIA).
-BFLOAT16_CAPABILITY, FLOAT16_CAPABILITY = (8, 0), (7, 0)
-CPU_INFO = Path("/proc/cpuinfo")
-CPU_BFLOAT16 = ("amx_bf16", "avx512_bf16")
-
-
-class Hardware(NamedTuple):
-    """What decides on the precision.
-
-    Attributes:
-        capabilities: Compute capability of each GPU, None where it is not known.
-        cpu_flags: Of `CPU_BFLOAT16`, those that the processor has.
-    """
-
-    capabilities: tuple
-    cpu_flags: tuple
-
-
-def find_hardware():
-    """Returns this machine's `Hardware`."""
-    gpus = tf.config.list_physical_devices("GPU")
-    details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus)
-    try:
-        words = set(CPU_INFO.read_text(encoding="utf-8", errors="replace").split())
-    except OSError:
-        words = set()
-    return Hardware(
-        tuple(detail.get("compute_capability") for detail in details),
-        tuple(flag for flag in CPU_BFLOAT16 if flag in words),
-    )
+FLOAT16_CAPABILITY = (7, 0)  # Compute capability from which an NVIDIA GPU has float16 in tensor cores.
 
 
 def choose_precision(setting, hardware, is_distributed=False):
@@ -63,40 +31,38 @@ def choose_precision(setting, hardware, is_distributed=False):
             "float32 or auto"
         )
     if hardware.capabilities:
-        capability = min(capability or (0, 0) for capability in hardware.capabilities)
-        precision, line = _for_gpus(setting, capability)
+        precision, line = _for_gpus(setting, hardware.capability)
         if is_distributed and precision == "mixed_float16":
             return "float32", "precision float32: mixed_float16 does not go with --distribute"
         return precision, line
-    flags = " and ".join(hardware.cpu_flags)
     if setting == "mixed_float16":
         raise InputError(
             "--precision mixed_float16: there is no GPU, and a CPU only loses by it; take float32 or auto"
         )
     if setting == "mixed_bfloat16":
         kept = "layers outside of the encoder stay float32"
-        if not flags:
+        if not hardware.bfloat16:
             kept += ", and this CPU has neither AMX nor AVX-512 for bfloat16: float32 is faster"
         return setting, f"precision mixed_bfloat16 on the CPU: {kept}"
     if setting == "auto":
         reason = "there is no GPU"
-        if flags:
-            reason += f"; this CPU has {flags}, which --precision mixed_bfloat16 uses"
+        if hardware.bfloat16:
+            reason += f"; {hardware.bfloat16}, which --precision mixed_bfloat16 uses"
         return "float32", f"precision float32: {reason}"
     return setting, None
 
 
 def _for_gpus(setting, capability):
-    name = f"compute capability {capability[0]}.{capability[1]}"
+    gpu = describe_gpu(capability)
     if setting == "auto":
         if capability >= BFLOAT16_CAPABILITY:
-            return "mixed_bfloat16", f"precision mixed_bfloat16: the GPU has {name}"
+            return "mixed_bfloat16", f"precision mixed_bfloat16: {gpu}"
         if capability >= FLOAT16_CAPABILITY:
-            return "mixed_float16", f"precision mixed_float16 with loss scaling: the GPU has {name}"
-        return "float32", f"precision float32: the GPU has {name}, below 7.0"
+            return "mixed_float16", f"precision mixed_float16 with loss scaling: {gpu}"
+        return "float32", f"precision float32: {gpu}, below 7.0"
     least = {"mixed_bfloat16": BFLOAT16_CAPABILITY, "mixed_float16": FLOAT16_CAPABILITY}.get(setting, (0, 0))
     if capability < least:
-        return setting, f"precision {setting}: the GPU has {name}, which gains nothing; float32 is safer"
+        return setting, f"precision {setting}: {gpu}, which gains nothing; float32 is safer"
     return setting, None
 
 

@@ -9,6 +9,7 @@ from keras_seg.data import check_dataset, eval_batches, load_dataset, steps_per_
 from keras_seg.errors import InputError
 from keras_seg.evaluation import evaluate, write_metrics
 from keras_seg.frozen_weights import refuse_frozen_weights
+from keras_seg.hardware import find_hardware
 from keras_seg.inference import Predictor
 from keras_seg.runs import Run
 from keras_seg.serving import export_saved_model, next_version
@@ -27,7 +28,7 @@ from keras_seg.training.distribution import lost_workers, make_replicas
 from keras_seg.training.fitting import fit
 from keras_seg.training.history import History
 from keras_seg.training.pictures import draw_curves, draw_samples
-from keras_seg.training.precision import choose_precision, find_hardware
+from keras_seg.training.precision import choose_precision
 from keras_seg.training.recipes import stage_before
 from keras_seg.training.resuming import find_state, is_trained, restore
 from keras_seg.training.run_folder import HISTORY, create_run, note_finished, record_epochs

@@ -1,0 +1,53 @@
+"""What this machine's processors can multiply."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+CPU_INFO = Path("/proc/cpuinfo")
+CPU_BFLOAT16 = ("amx_bf16", "avx512_bf16")
+BFLOAT16_CAPABILITY = (8, 0)  # Compute capability from which an NVIDIA GPU has bfloat16 in tensor cores.
+
+
+class Hardware(NamedTuple):
+    """What decides on the precision.
+
+    Attributes:
+        capabilities: Compute capability of each GPU, None where it is not known.
+        cpu_flags: Of `CPU_BFLOAT16`, those that the processor has.
+    """
+
+    capabilities: tuple
+    cpu_flags: tuple
+
+    @property
+    def capability(self):
+        """The lowest of the GPUs; None where there is no GPU."""
+        return min((capability or (0, 0) for capability in self.capabilities), default=None)
+
+    @property
+    def bfloat16(self):
+        """What has instructions for bfloat16, in words; None where nothing does."""
+        if self.capabilities:
+            return describe_gpu(self.capability) if self.capability >= BFLOAT16_CAPABILITY else None
+        return f"this CPU has {' and '.join(self.cpu_flags)}" if self.cpu_flags else None
+
+
+def describe_gpu(capability):
+    """What a compute capability is called in a line for the reader."""
+    return f"the GPU has compute capability {capability[0]}.{capability[1]}"
+
+
+def find_hardware():
+    """Returns this machine's `Hardware`."""
+    import tensorflow as tf  # Where Keras runs on another backend, nobody asks.
+
+    gpus = tf.config.list_physical_devices("GPU")
+    details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus)
+    try:
+        words = set(CPU_INFO.read_text(encoding="utf-8", errors="replace").split())
+    except OSError:
+        words = set()
+    return Hardware(
+        tuple(detail.get("compute_capability") for detail in details),
+        tuple(flag for flag in CPU_BFLOAT16 if flag in words),
+    )
