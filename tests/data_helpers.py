@@ -51,6 +51,34 @@ def app_segment(marker, content):
     return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
 
 
+def color_profile():
+    """An ICC profile of a screen whose red is sRGB's blue: whoever applies it gets other colors."""
+
+    def number(value):  # s15Fixed16
+        return struct.pack(">i", round(value * 65536))
+
+    def xyz(*values):
+        return b"XYZ \0\0\0\0" + b"".join(map(number, values))
+
+    white = (0.9642, 1.0, 0.8249)
+    red, green, blue = (0.1431, 0.0606, 0.7141), (0.3851, 0.7169, 0.0971), (0.4361, 0.2225, 0.0139)
+    curve = b"curv" + struct.pack(">IIHH", 0, 1, 0x0233, 0)  # Gamma 2.2, and two bytes of padding.
+    name = b"desc" + struct.pack(">II", 0, 6) + b"screen".ljust(78 + 6, b"\0")
+    tags = {b"desc": name, b"cprt": b"text\0\0\0\0none\0\0\0\0", b"wtpt": xyz(*white)}
+    tags |= {
+        key + b"XYZ": xyz(*values) for key, values in zip((b"r", b"g", b"b"), (red, green, blue), strict=True)
+    }
+    tags |= {key + b"TRC": curve for key in (b"r", b"g", b"b")}
+    start = 128 + 4 + 12 * len(tags)
+    table, contents = struct.pack(">I", len(tags)), b""
+    for key, value in tags.items():
+        table += key + struct.pack(">II", start + len(contents), len(value))
+        contents += value + b"\0" * (-len(value) % 4)
+    header = struct.pack(">II", start + len(contents), 0) + b"\2\x10\0\0mntrRGB XYZ " + bytes(12) + b"acsp"
+    header += bytes(28) + b"".join(map(number, white))
+    return header.ljust(128, b"\0") + table + contents
+
+
 def picture(height=12, width=16, seed=0):
     """Returns an RGB picture without symmetry, smooth enough for JPEG."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)

@@ -1,3 +1,5 @@
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from data_helpers import (
     RGB,
     RGBA,
     app_segment,
+    color_profile,
     encode,
     picture,
     png,
@@ -30,6 +33,20 @@ def image_of():
 @pytest.fixture(scope="module")
 def mask_of():
     return tf.function(decode_mask, input_signature=BYTES, autograph=False)
+
+
+def test_a_color_profile_changes_no_number(image_of, mask_of):
+    image, profile = picture(), color_profile()
+    plain = png(image, RGB)
+    tagged = png(image, RGB, extra=[(b"iCCP", b"screen\0\0" + zlib.compress(profile))])
+    assert len(tagged) > len(plain)
+    np.testing.assert_array_equal(image_of(tagged), image)
+    np.testing.assert_array_equal(
+        mask_of(png(IDS, extra=[(b"iCCP", b"screen\0\0" + zlib.compress(profile))])), IDS
+    )
+    jpeg = encode(image, ".jpg")
+    segment = app_segment(0xE2, b"ICC_PROFILE\0\1\1" + profile)
+    np.testing.assert_array_equal(image_of(jpeg[:2] + segment + jpeg[2:]), image_of(jpeg))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
