@@ -82,13 +82,17 @@ def _draw(network, figures, path):
                 if points:
                     values = [point[place] for point in points]
                     axis.plot([point[0] for point in points], values, "o-", label=name, color=COLORS[name])
+        places = sorted({point[0] for points in found.values() for point in points})
         for axis in column:
             axis.set_xscale("log", base=2)
-            axis.set_yscale("log")
+            axis.set_xticks(places, places)
             axis.grid(visible=True, which="both", alpha=0.25)
+        column[0].set_yscale("log")
+        column[0].yaxis.set_major_formatter("{x:g}")
+        column[0].yaxis.set_minor_formatter("")
+        column[1].set_ylim(0, 1.1 * column[1].get_ylim()[1])
         column[0].set_title(f"{network}: {title}", fontsize=10)
         column[1].set_xlabel("side in pixels" if "one image" in title else "images a batch")
-        column[1].xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
     axes[0][0].set_ylabel("seconds")
     axes[1][0].set_ylabel("peak memory in MiB")
     axes[0][0].legend()
