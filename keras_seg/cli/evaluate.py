@@ -64,7 +64,7 @@ def run(arguments):
         print(f"{format_table(metrics)}\nwritten to {path}")
         if gallery:
             page = run.path / "report.html"
-            title = f"{run.config['model']} on {arguments.split}: {run.path.name}"
+            title = f"{run.path.name} on {arguments.split}"
             settings = {**run.config, "evaluated on": arguments.data or run.config.get("data") or "shapes"}
             settings |= {"split": arguments.split, **{key: str(value) for key, value in options.items()}}
             write_report(page, title, metrics, gallery.pictures(), run.colors, settings)
