@@ -8,11 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from keras_seg.cli import main
 from keras_seg.errors import InputError
-from keras_seg.training.zoo import train_zoo
+from keras_seg.training.zoo import _wait, train_zoo
 
 ROOT = Path(__file__).parent.parent
 FLAGS = ["--image-size", "32", "32", "--batch-size", "4", "--epochs", "1", "--weights", "none"]
@@ -68,6 +69,16 @@ def test_a_stopped_zoo_stops_its_training_and_counts_both_parts(shapes_folder, t
     both = json.loads((tmp_path / "unet.json").read_text())
     assert both["seconds"] > first["seconds"] + 1 and both["memory"] >= first["memory"]
     assert both["processor_seconds"] > first["processor_seconds"] + 1
+
+
+def test_memory_is_that_of_the_training_alone():
+    held = np.ones(500 << 20, np.uint8)  # Of this process, which must not count.
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import time; x = bytes([1]) * (200 << 20); time.sleep(1)"]
+    )
+    processor_seconds, peak = _wait(process)
+    assert 200 << 20 < peak < 300 << 20 < held.nbytes
+    assert process.returncode == 0 and 0 < processor_seconds < 60
 
 
 def test_other_flags_are_refused(zoo):

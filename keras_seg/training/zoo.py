@@ -19,6 +19,7 @@ SETTINGS, TABLE, METRICS = "zoo.json", "zoo", "metrics.json"
 _ROOT = str(Path(__file__).resolve().parents[2])
 _COSTS = ("seconds", "processor_seconds", "memory")  # The last two are not known on every system.
 _MIB = 1 << 20
+_PATIENCE = 0.2  # Seconds between two looks at a process
 
 
 def train_zoo(names, folder, flags=(), report=print):
@@ -97,13 +98,33 @@ def _train(name, folder, flags):
 
 
 def _wait(process):
-    """Waits for the end of a process; returns its `resource.struct_rusage`, None where there is none."""
+    """Waits for a process; returns `(processor seconds, peak bytes)`, None where neither is known."""
     if not hasattr(os, "wait4"):
         process.wait()
         return None
-    _, status, usage = os.wait4(process.pid, 0)
+    peak = None
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        peak = _peak(process.pid) or peak
+        time.sleep(_PATIENCE)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return usage
+    if peak is None:  # Linux counts in KiB, macOS in bytes.
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return usage.ru_utime + usage.ru_stime, peak
+
+
+def _peak(pid):
+    """Most bytes that a process has held, None where there is no /proc.
+
+    Linux's `ru_maxrss` does not serve, for it is at least what the parent held when it started the process.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), None)
 
 
 def _add(path, seconds, usage):
@@ -111,9 +132,8 @@ def _add(path, seconds, usage):
     row = _costs(path)
     row["seconds"] = (row["seconds"] or 0) + seconds
     if usage is not None:
-        row["processor_seconds"] = (row["processor_seconds"] or 0) + usage.ru_utime + usage.ru_stime
-        # Linux counts in KiB, macOS in bytes.
-        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        processor_seconds, peak = usage
+        row["processor_seconds"] = (row["processor_seconds"] or 0) + processor_seconds
         row["memory"] = max(row["memory"] or 0, peak)
     _write(path, row)
 
