@@ -64,6 +64,8 @@ def main():
     batch_size = arguments.batch_size or settings["batch_size"]
 
     os.environ["KERAS_BACKEND"] = chosen[0]  # Of this process, which only counts multiplications.
+    from keras_seg.benchmark.operations import operations
+
     machine = describe_machine(next((gpus for gpus in backends.values() if gpus), ()))
     print(format_machine(machine))
     results = {}
@@ -75,7 +77,7 @@ def main():
                 arguments.rounds,
                 lambda line: print(f"  {line}", file=sys.stderr),
             )
-            rows = summarize(timings, _operations(network, size, batch_size, kind))
+            rows = summarize(timings, operations(network, size, batch_size, is_training=kind == "training"))
             for row in rows:
                 if row.get("ratio"):
                     row["images_per_second"] = batch_size / row["seconds"]
@@ -85,8 +87,7 @@ def main():
             for row in rows:
                 if "images_per_second" in row:
                     print(f"{row['name']}: {row['images_per_second']:.1f} images/s")
-    settings = {"image_size": size, "batch_size": batch_size}
-    write_figures(arguments.json, machine=machine, **settings, results=results)
+    write_figures(arguments.json, machine=machine, image_size=size, batch_size=batch_size, results=results)
 
 
 def _parser():
@@ -134,14 +135,6 @@ def _limits(backend, side):
         )
         for dtype in ("float32", "bfloat16")
     ]
-
-
-def _operations(network, size, batch_size, kind):
-    from keras_seg.models import build_model
-    from keras_seg.models.summary import multiply_adds
-
-    forward = 2 * batch_size * multiply_adds(build_model(network, 21, (*size, 3)))
-    return forward * (3 if kind == "training" else 1)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from keras_seg.benchmark.machine import describe_machine
+from keras_seg.benchmark.operations import operations
 from keras_seg.benchmark.report import figures_file, format_machine, summarize, write_figures
-from keras_seg.benchmark.steps import operations, our_contender
+from keras_seg.benchmark.steps import our_contender
 from keras_seg.benchmark.workers import Contender, measure_in_turn
 
 SIDES, BATCHES, SIDE = (64, 128, 256, 512, 1024, 2048), (1, 2, 4, 8, 16, 32), 224

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "keras_seg"
 FLOORS = {
-    "errors": 0, "files": 0, "hardware": 0, "layers": 0, "logits": 0, "losses": 0, "metrics": 0,
+    "errors": 0, "files": 0, "hardware": 0, "layers": 0, "logits": 0, "losses": 0, "memory": 0, "metrics": 0,
     "palette": 0, "runs": 0,
     "data": 1, "frozen_weights": 1, "pretrained": 1,
     "encoders": 2,

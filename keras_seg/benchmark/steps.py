@@ -8,7 +8,6 @@ from keras_seg.benchmark.workers import STEPS, Contender
 from keras_seg.frozen_weights import VARIABLE
 from keras_seg.inference import Predictor
 from keras_seg.models import build_model
-from keras_seg.models.summary import multiply_adds
 from keras_seg.training import TrainConfig
 from keras_seg.training.building import build_training, truth_for
 
@@ -63,17 +62,6 @@ def prediction(network, size, batch_size=1, num_classes=21, precision="float32")
     images, _ = _example(size, batch_size, num_classes)
     images = images.astype(np.uint8)
     return lambda: predictor.predict_batch(images)
-
-
-def operations(network, size, batch_size=1, num_classes=21, is_training=False):
-    """Floating-point operations of the convolutions; a training step has three times as many as a prediction.
-
-    Args:
-        network, size, batch_size, num_classes: As for `training`.
-        is_training: Whether the gradients by the inputs and by the kernels are computed too.
-    """
-    forward = 2 * batch_size * multiply_adds(build_model(network, num_classes, (*size, 3)))
-    return forward * (3 if is_training else 1)
 
 
 def _example(size, batch_size, num_classes):

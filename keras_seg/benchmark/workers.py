@@ -15,9 +15,10 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
+
+from keras_seg.memory import peak_bytes
 
 STEPS = 3  # Batches of a measured run of a training, as Keras's `fit` has some work of its own.
 LEAST_SECONDS = 0.3  # Shorter steps are repeated until a run takes that long.
@@ -173,15 +174,13 @@ class _Worker:
 
 def peak_mib():
     """Most memory that this process has held, in MiB."""
-    try:
-        # Not getrusage: its figure may be of the process that this one was forked from.
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    except OSError:
+    peak = peak_bytes()
+    if peak is None:
         import resource  # Not on Windows.
 
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / (MIB if sys.platform == "darwin" else 1024)
+        # macOS counts in bytes, others in KiB.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return peak / MIB
 
 
 def work(target, settings, requests, answer):

@@ -3,6 +3,7 @@
 import keras
 
 from keras_seg.errors import InputError
+from keras_seg.layers.patches import weights_follow
 
 PRECISIONS = ("float32", "bfloat16", "auto")
 _NARROW = 8  # Channels
@@ -55,7 +56,8 @@ def in_bfloat16(model):
             config["dtype"] = _dtype(layer, num_classes)
         return layer.__class__.from_config(config)
 
-    network = keras.models.clone_model(model, clone_function=copy)
+    with weights_follow():
+        network = keras.models.clone_model(model, clone_function=copy)
     network.set_weights(model.get_weights())
     return network
 

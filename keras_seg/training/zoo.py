@@ -12,6 +12,7 @@ from pathlib import Path
 
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder, replacing
+from keras_seg.memory import peak_bytes
 from keras_seg.runs import CONFIG, Run
 from keras_seg.training.run_folder import CHECKPOINTS
 
@@ -107,24 +108,12 @@ def _wait(process):
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             break
-        peak = _peak(process.pid) or peak
+        peak = peak_bytes(process.pid) or peak
         time.sleep(_PATIENCE)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if peak is None:  # Linux counts in KiB, macOS in bytes.
+    if peak is None:  # macOS counts in bytes, others in KiB.
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return usage.ru_utime + usage.ru_stime, peak
-
-
-def _peak(pid):
-    """Most bytes that a process has held, None where there is no /proc.
-
-    Linux's `ru_maxrss` does not serve, for it is at least what the parent held when it started the process.
-    """
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), None)
 
 
 def _add(path, seconds, usage):
@@ -170,16 +159,8 @@ def _write_table(folder):
     rows = [row for row in found if row]
     rows.sort(key=lambda row: -row["mean_iou"])
     classes = [each["name"] for each in rows[0]["classes"]]
-    head = [
-        "network",
-        "parameters",
-        "mean IoU",
-        "pixel accuracy",
-        *classes,
-        "seconds",
-        "processor seconds",
-        "MiB",
-    ]
+    costs = ["seconds", "processor seconds", "MiB"]
+    head = ["network", "parameters", "mean IoU", "pixel accuracy", *classes, *costs]
     lines = [
         [
             row["name"],
