@@ -74,7 +74,8 @@ class Run:
         # Keras and TensorFlow take seconds to import, and listing runs needs neither.
         import keras
 
-        from keras_seg.layers.patches import weights_follow  # And registers the layers that the file names.
+        # This also registers the layers that the file names.
+        from keras_seg.layers.large_kernels import weights_follow
 
         if not self.best_path.is_file():
             raise InputError(

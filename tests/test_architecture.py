@@ -22,7 +22,8 @@ FLOORS = {
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # Where TensorFlow has a kernel that Keras does not take; each goes Keras's way on other backends.
-OWN_KERNELS = [Path("layers") / f"{name}.py" for name in ("batch_normalization", "dilation", "resizing")]
+OF_TENSORFLOW = ("batch_normalization", "dilation", "large_kernels", "resizing")
+OWN_WAYS = [Path("layers") / f"{name}.py" for name in OF_TENSORFLOW]
 BACKEND_NEUTRAL = ("layers", "encoders", "models", "losses", "metrics", "pretrained")
 
 
@@ -49,9 +50,9 @@ def test_a_room_imports_only_from_rooms_below(path):
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in BACKEND_NEUTRAL], ids=str)
-def test_networks_name_no_backend_but_where_keras_lacks_a_kernel(path):
+def test_networks_name_no_backend_but_where_tensorflow_has_a_better_way(path):
     backends = {"tensorflow", "torch", "jax"} & {module.split(".")[0] for module in imported_modules(path)}
-    if path.relative_to(PACKAGE) in OWN_KERNELS:
+    if path.relative_to(PACKAGE) in OWN_WAYS:
         assert backends == {"tensorflow"}
     elif path.relative_to(PACKAGE) == Path("pretrained/torch_files.py"):
         assert backends == {"torch"}  # It reads `.pth` files, where torch is installed.

@@ -1,12 +1,15 @@
 """The layers that call TensorFlow's own kernels, against Keras's layers: answers, gradients, statistics."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_seg.layers import DilatedConv2D, FusedBatchNormalization, PatchConv2D, conv2d, dilation
-from keras_seg.layers.patches import weights_follow
+from keras_seg.layers.large_kernels import weights_follow
 
 SIZE = (2, 13, 10, 6)
 
@@ -72,12 +75,46 @@ def test_a_convolution_without_dilation_is_kerass_own():
 
 
 def test_a_kernel_whose_weights_follow_is_not_drawn():
-    layers = [PatchConv2D(4, 3, kernel_initializer="he_normal") for _ in range(2)]
+    def draw(shape, dtype=None):
+        raise AssertionError("drawn")
+
+    layer = PatchConv2D(4, 3, kernel_initializer=draw)
     with weights_follow():
-        layers[0].build(SIZE)
-    layers[1].build(SIZE)
-    assert not layers[0].kernel.numpy().any() and layers[1].kernel.numpy().all()
-    assert layers[0].get_config()["kernel_initializer"]["class_name"] == "HeNormal"
+        layer.build(SIZE)
+    assert layer.kernel.shape == (3, 3, 6, 4)
+    assert layer.kernel_initializer is draw
+
+
+@pytest.mark.parametrize(
+    "initializer",
+    [
+        keras.initializers.HeNormal(seed=3),
+        keras.initializers.RandomNormal(mean=1.0, stddev=0.01, seed=3),
+        keras.initializers.GlorotUniform(seed=3),
+        keras.initializers.Constant(2.0),
+    ],
+)
+def test_a_large_kernel_starts_with_kerass_numbers(initializer):
+    layers = [each(4, 3, kernel_initializer=initializer) for each in (PatchConv2D, keras.layers.Conv2D)]
+    for layer in layers:
+        layer.build(SIZE)
+    ours, theirs = (layer.kernel.numpy() for layer in layers)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_large_kernel_is_drawn_in_the_memory_where_it_stays():
+    script = """
+import os
+from keras_seg.layers import PatchConv2D
+from keras_seg.memory import peak_bytes
+PatchConv2D(1, 1).build((1, 1, 1, 1))
+before = peak_bytes(os.getpid())
+layer = PatchConv2D(1024, 7, kernel_initializer="he_normal")
+layer.build((1, 8, 8, 512))
+print((peak_bytes(os.getpid()) - before) / layer.kernel.numpy().nbytes)
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert float(answer.stdout) < 1.5
 
 
 def test_a_loaded_kernel_is_the_files(tmp_path):

@@ -3,7 +3,7 @@
 import keras
 
 from keras_seg.errors import InputError
-from keras_seg.layers.patches import weights_follow
+from keras_seg.layers.large_kernels import weights_follow
 
 PRECISIONS = ("float32", "bfloat16", "auto")
 _NARROW = 8  # Channels

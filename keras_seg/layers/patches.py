@@ -1,31 +1,14 @@
 """A large convolution over a small map, as patches times a matrix."""
 
-from contextlib import contextmanager
-from contextvars import ContextVar
-
 import keras
 from keras import ops
 
 from keras_seg.layers.cropping import spatial_shape
-
-_weights_follow = ContextVar("weights_follow", default=False)
-
-
-@contextmanager
-def weights_follow():
-    """Within it large kernels start at zero, not at random, as a file's weights are about to replace them.
-
-    For fc6 that saves a second, and three times its 411 MB, which TensorFlow's pool would keep.
-    """
-    token = _weights_follow.set(True)
-    try:
-        yield
-    finally:
-        _weights_follow.reset(token)
+from keras_seg.layers.large_kernels import LargeKernelConv2D
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
-class PatchConv2D(keras.layers.Conv2D):
+class PatchConv2D(LargeKernelConv2D):
     """`Conv2D` with stride 1, computed as one matrix product over patches.
 
     Same weights, same answer. VGG16's fc6, 7 x 7 x 512 to 4096 on a map of a few pixels, keeps a CPU's
@@ -37,11 +20,6 @@ class PatchConv2D(keras.layers.Conv2D):
     Args:
         filters, kernel_size, **kwargs: Of `keras.layers.Conv2D`, with strides, dilation and groups of 1.
     """
-
-    def add_weight(self, *args, **kwargs):
-        if _weights_follow.get():
-            kwargs["initializer"] = "zeros"
-        return super().add_weight(*args, **kwargs)
 
     def call(self, inputs):
         kernel = self.kernel

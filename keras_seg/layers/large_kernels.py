@@ -1,0 +1,54 @@
+"""Kernels of hundreds of megabytes, made without further copies of them."""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import keras
+
+if keras.config.backend() == "tensorflow":
+    import tensorflow as tf
+
+_weights_follow = ContextVar("weights_follow", default=False)
+
+
+@contextmanager
+def weights_follow():
+    """Within it large kernels hold no numbers yet, as a file's weights are about to replace them."""
+    token = _weights_follow.set(True)
+    try:
+        yield
+    finally:
+        _weights_follow.reset(token)
+
+
+class LargeKernelConv2D(keras.layers.Conv2D):
+    """`Conv2D` whose kernel, 411 MB for VGG16's fc6, is drawn in the memory where it stays.
+
+    Keras draws, scales and shifts it in three arrays, and TensorFlow's pool keeps what it has once held. The
+    numbers are those of `Conv2D`.
+
+    Args:
+        **kwargs: Of `keras.layers.Conv2D`.
+    """
+
+    def add_weight(self, *args, initializer=None, **kwargs):
+        if keras.config.backend() == "tensorflow":
+            initializer = _empty if _weights_follow.get() else _drawn_in_place(initializer)
+        elif _weights_follow.get():
+            initializer = "zeros"
+        return super().add_weight(*args, initializer=initializer, **kwargs)
+
+
+def _empty(shape, dtype=None):
+    return tf.raw_ops.Empty(shape=shape, dtype=dtype)
+
+
+def _drawn_in_place(initializer):
+    """An initializer that draws what `initializer` would, as one graph."""
+    seed = getattr(initializer, "seed", None)
+    if not isinstance(seed, int) or tf.distribute.has_strategy():
+        return initializer
+    # A seed that the graph reads: with a constant one TensorFlow would draw while it simplifies the graph.
+    seed = keras.random.SeedGenerator(seed)
+    initializer = initializer.from_config({**initializer.get_config(), "seed": seed})
+    return tf.function(lambda shape, dtype=None: initializer(shape, dtype))
