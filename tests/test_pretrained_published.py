@@ -8,7 +8,7 @@ import pytest
 from keras_seg.errors import InputError
 from keras_seg.models import MODELS
 from keras_seg.pretrained import published, resolve_weights
-from keras_seg.pretrained.published import NETWORKS, Published, download
+from keras_seg.pretrained.published import ENCODERS, NETWORKS, Published, download
 
 VGG16 = "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
 
@@ -79,6 +79,29 @@ def test_resnets_without_torch_take_safetensors(tmp_path, monkeypatch):
     (tmp_path / "resnet50-0676ba61.pth").touch()
     (tmp_path / "resnet50.safetensors").touch()
     assert resolve_weights("fcn_resnet50", "auto", tmp_path)[0] == tmp_path / "resnet50.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("network", "built", "name"),
+    [
+        ("fcn8", {"preprocessing": "torch"}, "vgg16-397923af.pth"),
+        ("fcn8", {"preprocessing": "none"}, VGG16),
+        ("deeplabv3", {"encoder": "resnet101"}, "resnet101-63fe2227.pth"),
+        ("pspnet", {"encoder": "resnet50_keras"}, "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+    ],
+)
+def test_a_network_gets_the_file_that_it_was_built_for(network, built, name, tmp_path, monkeypatch):
+    monkeypatch.setattr(published, "torch_is_installed", lambda: True)
+    for files in ENCODERS.values():
+        for file in files:
+            (tmp_path / file.name).touch()
+    assert resolve_weights(network, "imagenet", tmp_path, **built)[0] == tmp_path / name
+
+
+def test_what_nobody_trained_with_such_preprocessing_says_so(tmp_path):
+    path, line = resolve_weights("segnet", "auto", tmp_path, preprocessing="bgr")
+    assert path is None
+    assert "nobody publishes ImageNet weights for segnet with preprocessing 'bgr'" in line
 
 
 def served(tmp_path, digest=None):

@@ -37,10 +37,10 @@ class Published(NamedTuple):
         return self.url.rpartition("/")[2]
 
 
-# encoder -> files, the best first; the addresses and checksums that keras.applications, torchvision and
-# Caffe's model zoo publish.
+# (encoder, preprocessing) -> files, the best first; the addresses and checksums that keras.applications,
+# torchvision and Caffe's model zoo publish.
 ENCODERS = {
-    "vgg16": (
+    ("vgg16", "caffe"): (
         Published(
             f"{_KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5",
             "md5",
@@ -52,10 +52,25 @@ ENCODERS = {
             "6d6bbae143d832006294945121d1f1fc",
         ),
     ),
-    "vgg16_bn": (Published(f"{_TORCH}/vgg16_bn-6c64b313.pth", "sha256", "6c64b313"),),
-    "resnet50": (Published(f"{_TORCH}/resnet50-0676ba61.pth", "sha256", "0676ba61"),),
-    "resnet101": (Published(f"{_TORCH}/resnet101-63fe2227.pth", "sha256", "63fe2227"),),
-    "caffenet": (
+    ("vgg16", "torch"): (Published(f"{_TORCH}/vgg16-397923af.pth", "sha256", "397923af"),),
+    ("vgg16_bn", "torch"): (Published(f"{_TORCH}/vgg16_bn-6c64b313.pth", "sha256", "6c64b313"),),
+    ("resnet50", "torch"): (Published(f"{_TORCH}/resnet50-0676ba61.pth", "sha256", "0676ba61"),),
+    ("resnet50_keras", "caffe"): (
+        Published(
+            f"{_KERAS}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "md5",
+            "4d473c1dd8becc155b73f8504c6f6626",
+        ),
+    ),
+    ("resnet101", "torch"): (Published(f"{_TORCH}/resnet101-63fe2227.pth", "sha256", "63fe2227"),),
+    ("resnet101_keras", "caffe"): (
+        Published(
+            f"{_KERAS}/resnet/resnet101_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "md5",
+            "88cf7a10940856eca736dc7b7e228a21",
+        ),
+    ),
+    ("caffenet", "caffe"): (
         Published(
             f"{_CAFFE}/bvlc_reference_caffenet.caffemodel", "sha1", "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46"
         ),
@@ -63,7 +78,7 @@ ENCODERS = {
 }
 
 
-# encoder -> networks that start from it; the others have no published encoder.
+# encoder -> networks that start from it, built without options; the others have no published encoder.
 NETWORKS = {
     "vgg16": (
         *("fcn8", "fcn16", "fcn32", "fcn8_atonce"),
@@ -80,7 +95,7 @@ NETWORKS = {
 }
 
 
-def resolve_weights(network, choice="auto", folder="weights"):
+def resolve_weights(network, choice="auto", folder="weights", *, encoder=None, preprocessing=None):
     """Finds the weights that a network starts from.
 
     Args:
@@ -88,6 +103,7 @@ def resolve_weights(network, choice="auto", folder="weights"):
         choice: `"auto"` (the published file of its encoder, from `folder` or downloaded into it; else He
             initialization), `"imagenet"` (the same, or an error), `"none"` or the path of a file.
         folder: Where published files lie.
+        encoder, preprocessing: What the network was built with, where that is not its default.
 
     Returns:
         `(path for load_weights, one line)`; the path is None for fresh weights, and the line says which
@@ -104,11 +120,17 @@ def resolve_weights(network, choice="auto", folder="weights"):
                 f"--weights {choice} is no file. Give a weights file or one of {', '.join(CHOICES)}."
             )
         return Path(choice), f"weights: from {choice}."
-    encoder = next((encoder for encoder, networks in NETWORKS.items() if network in networks), None)
-    if encoder is None:
-        reason = f"nobody publishes ImageNet weights for {network}"
+    encoder = encoder or next((name for name, networks in NETWORKS.items() if network in networks), None)
+    files = [
+        each
+        for (name, mode), each in ENCODERS.items()
+        if name == encoder and preprocessing in (None, "none", mode)
+    ]
+    if not files:
+        built = f" with preprocessing {preprocessing!r}" if preprocessing else ""
+        reason = f"nobody publishes ImageNet weights for {network}{built}"
     else:
-        path, reason = _from_folder_or_network(ENCODERS[encoder], f"{encoder}.safetensors", Path(folder))
+        path, reason = _from_folder_or_network(files[0], f"{encoder}.safetensors", Path(folder))
         if path:
             return path, f"weights: {reason}."
     if choice == "imagenet":
@@ -118,11 +140,13 @@ def resolve_weights(network, choice="auto", folder="weights"):
 
 def _from_folder_or_network(files, alternative, folder):
     """Returns `(path or None, what happened)`."""
+    best = files[0]
     names = [file.name for file in files]
-    for name in (*names, alternative):
+    if best.name.endswith(".pth"):
+        names.append(alternative)
+    for name in names:
         if (folder / name).is_file() and (torch_is_installed() or not name.endswith(".pth")):
             return folder / name, f"{folder / name}, which was there"
-    best = files[0]
     if best.name.endswith(".pth") and not torch_is_installed():
         return (
             None,

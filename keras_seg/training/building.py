@@ -67,7 +67,8 @@ def _initialize(model, config, report):
     if config.init_from is not None:
         report(load_stage(model, config.init_from))
         return
-    path, line = resolve_weights(config.model, config.weights)
+    built = {key: config.model_options.get(key) for key in ("encoder", "preprocessing")}
+    path, line = resolve_weights(config.model, config.weights, **built)
     report(line)
     if path is not None:
         report(load_weights(model, path))
