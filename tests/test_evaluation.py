@@ -12,6 +12,7 @@ import pytest
 from keras import layers
 from scipy.stats import binom
 
+from keras_seg.cli import main
 from keras_seg.data import load_dataset, write_shapes
 from keras_seg.errors import InputError
 from keras_seg.evaluation import compare, evaluate, evaluate_run, format_table, write_metrics
@@ -267,3 +268,53 @@ def test_masks_without_names_need_not_hold_every_class(make_run, shapes, tmp_pat
 def test_an_unknown_split_is_named(make_run, shapes):
     with pytest.raises(InputError, match="holiday"):
         evaluate_run(make_run(), shapes, "holiday")
+
+
+def test_the_classes_of_a_list_are_compared_too(make_run, shapes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("list")
+    rows = [(sample.image, sample.mask) for sample in load_dataset(shapes).split("val")]
+    (folder / "val.csv").write_text("".join(f"{image},{mask}\n" for image, mask in rows))
+    (folder / "dataset.json").write_text(json.dumps({"classes": [*SHAPES[:3], "star", "triangle"]}))
+    with pytest.raises(InputError, match="evaluate on the same classes in the same order"):
+        evaluate_run(make_run(), folder / "val.csv")
+
+
+@pytest.mark.parametrize(
+    ("classes", "data", "line"),
+    [
+        (("ground", "circle"), None, "evaluate them one by one"),
+        (SHAPES, "elsewhere", "name the data of both with --data"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused_first(
+    classes, data, line, make_run, shapes, tmp_path, capsys
+):
+    folders = []
+    for index, config in enumerate(
+        [{"data": str(shapes)}, {"classes": classes, "data": data or str(shapes)}]
+    ):
+        make_run(**config)
+        folders.append(tmp_path / str(index))
+        folders[-1].mkdir()
+        for name in ("best.keras", "config.json"):
+            (tmp_path / name).rename(folders[-1] / name)
+    assert main(["evaluate", "--run", *map(str, folders)]) == 2
+    out, err = capsys.readouterr()
+    assert line in err and not out
+
+
+def test_an_output_that_cannot_be_written_is_told_first(make_run, shapes, tmp_path, capsys):
+    run = make_run(data=str(shapes))
+    (tmp_path / "file").touch()
+    assert main(["evaluate", "--run", str(run.path), "--output", str(tmp_path / "file" / "m.json")]) == 2
+    out, err = capsys.readouterr()
+    assert "cannot be written" in err and "evaluate:" not in err and not out
+
+
+def test_the_training_s_figures_stay(make_run, shapes, tmp_path, capsys):
+    run = make_run(data=str(shapes))
+    (tmp_path / "metrics.json").write_text("{}")
+    assert main(["evaluate", "--run", str(run.path), "--split", "train"]) == 0
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    assert (found["split"], found["data"], found["num_images"]) == ("train", str(shapes), 2)
+    assert (tmp_path / "metrics.json").read_text() == "{}"

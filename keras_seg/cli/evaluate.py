@@ -8,6 +8,8 @@ from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 from keras_seg.frozen_weights import promise_frozen_weights
 
+OUTPUT = "evaluation.json"  # `metrics.json` is the training's.
+
 
 def add_arguments(parser):
     """Adds the flags."""
@@ -25,8 +27,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="where to write the figures, as .json, or those of the classes as .csv (default: "
-        "RUN/metrics.json)",
+        help=f"where to write the figures, as .json, or those of the classes as .csv (default: RUN/{OUTPUT})",
     )
     parser.add_argument(
         "--report", action="store_true", help="also write RUN/report.html, a page for the browser"
@@ -37,39 +38,63 @@ def add_arguments(parser):
 def run(arguments):
     """Evaluates, prints the tables and writes the figures."""
     if arguments.output and len(arguments.run_folders) > 1:
-        raise InputError("--output is for one run; each run's figures go into its metrics.json")
+        raise InputError("--output is for one run; each run's figures go into its folder")
     promise_frozen_weights()
     import_tensorflow()
     from tqdm import tqdm
 
     from keras_seg.evaluation import compare, evaluate_run, format_table, write_metrics
     from keras_seg.evaluation.report import Gallery, write_report
+    from keras_seg.files import make_folder
     from keras_seg.runs import Run
 
     options = predictor_options(arguments)
+    runs = {folder: Run.open(folder) for folder in arguments.run_folders}
+    _check_comparable(runs, arguments.data)
     found = {}
-    for run in [Run.open(folder) for folder in arguments.run_folders]:
+    for folder, run in runs.items():
+        name = run.path.resolve().name
+        path = Path(arguments.output) if arguments.output else run.path / OUTPUT
+        for each in {path.parent, run.path} if arguments.report else {path.parent}:
+            make_folder(each)
         gallery = Gallery(run.colors) if arguments.report else None
         metrics = evaluate_run(
             run,
             arguments.data,
             arguments.split,
             arguments.ignore_label,
-            partial(tqdm, unit="image", desc=run.path.name),
+            partial(tqdm, unit="image", desc=name),
             gallery,
             **options,
         )
-        path = Path(arguments.output) if arguments.output else run.path / "metrics.json"
-        write_metrics(path, metrics)
-        print(f"{format_table(metrics)}\nwritten to {path}")
+        print(format_table(metrics))
+        data = arguments.data or run.config.get("data") or "shapes"
+        settings = {"split": arguments.split, **{key: str(value) for key, value in options.items()}}
+        write_metrics(path, {"data": data, **settings, **metrics})
+        print(f"written to {path}")
         if gallery:
             page = run.path / "report.html"
-            title = f"{run.path.name} on {arguments.split}"
-            settings = {**run.config, "evaluated on": arguments.data or run.config.get("data") or "shapes"}
-            settings |= {"split": arguments.split, **{key: str(value) for key, value in options.items()}}
+            settings = {**run.config, "evaluated on": data, **settings}
+            title = f"{name} on {arguments.split}"
             write_report(page, title, metrics, gallery.pictures(), run.colors, settings)
             print(f"written to {page}")
         print()
-        found[run.path.name] = metrics
+        found[folder] = metrics
     if len(found) > 1:
         print(compare(found))
+
+
+def _check_comparable(runs, data):
+    """Makes sure, before the first run is evaluated, that several have the same classes and data."""
+    (first, run), *others = runs.items()
+    for folder, other in others:
+        if other.classes != run.classes:
+            raise InputError(
+                f"{folder}: has the classes {', '.join(other.classes)}, and {first} has "
+                f"{', '.join(run.classes)}; evaluate them one by one"
+            )
+        if data is None and other.config.get("data") != run.config.get("data"):
+            raise InputError(
+                f"{folder}: was trained on {other.config.get('data') or 'shapes'}, and {first} on "
+                f"{run.config.get('data') or 'shapes'}; name the data of both with --data"
+            )

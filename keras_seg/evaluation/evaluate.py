@@ -3,13 +3,11 @@
 Long, Shelhamer and Darrell, 2015 (arXiv:1411.4038), section 5.
 """
 
-from pathlib import Path
-
 import keras
 import numpy as np
 
 from keras_seg.data import Sample, check_dataset, eval_batches, load_dataset
-from keras_seg.data.description import read_description
+from keras_seg.data.samples import default_names
 from keras_seg.errors import InputError
 from keras_seg.evaluation.counts import Counts, calibration_error, intervals
 from keras_seg.inference import Prediction, Predictor
@@ -133,7 +131,7 @@ def _dataset_for(run, data, ignore_label):
         "reduce_zero_label": run.config.get("reduce_zero_label") or None,
     }
     dataset = load_dataset(source, **options)
-    is_named = dataset.root is None or read_description(Path(source)).classes is not None
+    is_named = tuple(dataset.classes) != default_names(dataset.num_classes)
     # Masks alone do not name a class that is in none of them.
     if not is_named and dataset.mask_values is None and dataset.num_classes < len(run.classes):
         dataset = load_dataset(source, **options, classes=run.classes)
