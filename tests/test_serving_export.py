@@ -14,6 +14,7 @@ from keras_seg.cli import main
 from keras_seg.errors import InputError
 from keras_seg.serving import export_saved_model, next_version
 from keras_seg.serving.configs import write_configs
+from keras_seg.serving.warmup import warmup_requests
 
 
 def test_a_version_is_never_overwritten():
@@ -166,4 +167,51 @@ def test_more_warm_up_requests_than_the_server_takes_are_refused(tmp_path):
 def test_sizes_and_limits_must_be_positive(flag, capsys, tmp_path):
     values = ["0", "8"] if flag in ("--warm-up", "--fixed-size") else ["0"]
     assert main(["export", "--run", str(tmp_path), flag, *values]) == 2
-    assert f"{flag} must be 1 or more, received {' '.join(values)}" in capsys.readouterr().err
+    assert f"{flag} must be from 1 to 2147483647, received {' '.join(values)}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"warm_up": [(100, 100)], "max_pixels": 5000}, "--warm-up 100 100: a request may have 5000 pixels"),
+        (
+            {"warm_up": [(100, 100)], "max_tiled_pixels": 99},
+            "--warm-up 100 100: a request may have 99 pixels",
+        ),
+        ({"image_size": (80, 80), "max_pixels": 5000}, "--fixed-size 80 80: a request may have 5000 pixels"),
+        ({"warm_up": [(1, 70000)]}, "--warm-up 1 70000: a JPEG's side has 65500 pixels at most"),
+    ],
+)
+def test_a_size_that_the_server_would_refuse_is_refused(options, line, tmp_path):
+    with pytest.raises(InputError, match=line):
+        export_saved_model(exported().model, tmp_path / "1", classes=CLASSES, colors=COLORS, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warm_up_leaves_out_logits_that_no_message_holds():
+    names = [[name for name, _ in warmup_requests([(8, 8)], logits_pixels=most)] for most in (63, 64)]
+    assert "logits" not in names[0] and sorted([*names[0], "logits"]) == sorted(names[1])
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["--format", "onnx", "--tile", "3"], "--tile is for --format saved_model, not for onnx"),
+        (
+            ["--format", "onnx", "--fixed-size", "7", "9"],
+            "--fixed-size is for --format saved_model or litert",
+        ),
+        (
+            ["--format", "litert", "--warm-up", "8", "8"],
+            "--warm-up is for --format saved_model, not for litert",
+        ),
+        (
+            ["--images", "a.jpg"],
+            "--images is for --format onnx or litert or saved_model --precision bfloat16",
+        ),
+        (["--max-pixels", "99999999999999999999"], "--max-pixels must be from 1 to 2147483647"),
+    ],
+)
+def test_what_a_format_has_no_use_for_is_refused(argv, line, capsys, tmp_path):
+    assert main(["export", "--run", str(tmp_path), *argv]) == 2
+    assert f"error: {line}" in capsys.readouterr().err

@@ -12,6 +12,13 @@ PRECISIONS = {
     "litert": ("float", "dynamic", "int8"),
 }
 LIMITS = ("max_pixels", "max_tiled_pixels", "tile")
+# Flags that are not of every format.
+FORMATS = {
+    **dict.fromkeys(("name", "warm_up", *LIMITS), ("saved_model",)),
+    "fixed_size": ("saved_model", "litert"),
+    "images": ("onnx", "litert", "saved_model --precision bfloat16"),
+}
+_MOST = (1 << 31) - 1
 
 
 def add_arguments(parser):
@@ -54,10 +61,11 @@ def run(arguments):
     """Exports."""
     limits = {name: value for name in LIMITS if (value := getattr(arguments, name)) is not None}
     for name, value in limits.items():
-        _check(f"--{name.replace('_', '-')}", [value])
+        _check(_flag(name), [value])
     for size in [*arguments.warm_up, arguments.fixed_size or [1]]:
         _check("--fixed-size" if size is arguments.fixed_size else "--warm-up", size)
     precisions = _precisions(arguments.format, arguments.precision)
+    _check_formats(arguments, precisions)
     import_tensorflow()
     from keras_seg.runs import Run
 
@@ -74,6 +82,8 @@ def _export_saved_model(run, arguments, precision, limits):
     from keras_seg.serving import export_saved_model, next_version
 
     folder = Path(arguments.output) if arguments.output else next_version(run.export_path)
+    if not folder.name.isdecimal():
+        raise InputError(f"--output {folder}: a version's name is a number; write {folder / '1'}")
     options = {
         "name": arguments.name,
         "warm_up": arguments.warm_up,
@@ -115,6 +125,22 @@ def _precisions(file_format, named):
     return named
 
 
+def _check_formats(arguments, precisions):
+    """Refuses what a flag would be ignored by."""
+    chosen = arguments.format
+    if list(precisions) == ["bfloat16"]:
+        chosen += " --precision bfloat16"
+    for name, formats in FORMATS.items():
+        if getattr(arguments, name) and chosen not in formats and arguments.format not in formats:
+            raise InputError(
+                f"{_flag(name)} is for --format {' or '.join(formats)}, not for {arguments.format}; drop it"
+            )
+
+
 def _check(flag, values):
-    if min(values) < 1:
-        raise InputError(f"{flag} must be 1 or more, received {' '.join(map(str, values))}")
+    if not 1 <= min(values) <= max(values) <= _MOST:
+        raise InputError(f"{flag} must be from 1 to {_MOST}, received {' '.join(map(str, values))}")
+
+
+def _flag(name):
+    return f"--{name.replace('_', '-')}"

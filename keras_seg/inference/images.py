@@ -5,13 +5,15 @@ from pathlib import Path
 import cv2
 
 from keras_seg import data
+from keras_seg.errors import InputError
 from keras_seg.files import replacing
 
 _JPEG_QUALITY = 92
+MAX_JPEG_SIDE = 65500  # Pixels, the most that libjpeg writes
 
 
 def read_image(path):
-    """Reads a picture, turned as its EXIF orientation says.
+    """Reads a picture; JPEG and TIFF are turned as their EXIF orientation says.
 
     The pixels come from the decoder that training and the exported model use, so that all three see the
     same picture.
@@ -42,16 +44,26 @@ def write_image(path, image):
     """Writes an RGB or grey uint8 picture as PNG or JPEG, as the suffix of `path` says.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or has another suffix.
     """
     picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     _write(path, picture)
 
 
+def drawing_path(path, image):
+    """`path` with the suffix for a picture of this size: .jpg, or .png for what no JPEG holds."""
+    return path.with_name(f"{path.name}{'.jpg' if max(image.shape[:2]) <= MAX_JPEG_SIDE else '.png'}")
+
+
 def _write(path, picture):
     path = Path(path)
+    if not cv2.haveImageWriter(str(path)):
+        raise InputError(f"{path}: a picture's name must end in .png or .jpg")
     options = [] if path.suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     with replacing(path) as temporary:
         # Encoded in memory, since imwrite answers a full disk and a bad name with a bare False.
-        _, contents = cv2.imencode(path.suffix, picture, options)
+        is_encoded, contents = cv2.imencode(path.suffix, picture, options)
+        if not is_encoded:
+            height, width = picture.shape[:2]
+            raise InputError(f"{path}: {width} x {height} pixels are more than the format holds; use .png")
         temporary.write_bytes(contents)

@@ -12,9 +12,15 @@ import tensorflow as tf
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.inference.bfloat16 import in_bfloat16
+from keras_seg.inference.images import MAX_JPEG_SIDE
 from keras_seg.palette import IGNORE
 from keras_seg.serving.configs import write_configs
-from keras_seg.serving.signatures import build_signatures
+from keras_seg.serving.signatures import (
+    MAX_PIXELS,
+    MAX_TILED_PIXELS,
+    build_signatures,
+    most_pixels_of_logits,
+)
 from keras_seg.serving.warmup import MAX_RECORDS, warmup_requests, write_warmup
 
 LABELS = "labels.json"  # In the SavedModel's `assets`.
@@ -55,13 +61,17 @@ def export_saved_model(
     Raises:
         ValueError: `precision` is none of `PRECISIONS`.
         InputError: the folder exists or cannot be written, there are more than 255 classes, their number is
-            not the model's, or Keras runs on another backend than TensorFlow.
+            not the model's, a size has more pixels than a request may, or Keras runs on another backend than
+            TensorFlow.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {PRECISIONS}, received {precision!r}.")
     folder, name = Path(folder), name or model.name
     _check(model, folder, classes, colors)
-    requests = warmup_requests(warm_up, array_size=image_size) if warm_up else []
+    most = limits.get("max_pixels", MAX_PIXELS)
+    _check_sizes(warm_up, image_size, most, limits.get("max_tiled_pixels", MAX_TILED_PIXELS))
+    logits_pixels = most_pixels_of_logits(most, len(classes))
+    requests = warmup_requests(warm_up, 1, image_size, logits_pixels) if warm_up else []
     if len(requests) > MAX_RECORDS:
         raise InputError(f"{len(warm_up)} warm-up sizes make more than {MAX_RECORDS} requests; name fewer")
     make_folder(folder.parent)
@@ -107,6 +117,19 @@ def _check(model, folder, classes, colors):
             f"{model.name}: predicts {num_classes} classes, but there are {len(classes)} names and "
             f"{len(colors)} colors; name every class once"
         )
+
+
+def _check_sizes(warm_up, image_size, max_pixels, max_tiled_pixels):
+    """A server loads no version whose own warm-up it refuses."""
+    sizes = [("--warm-up", size, min(max_pixels, max_tiled_pixels)) for size in warm_up]
+    if image_size:
+        sizes.append(("--fixed-size", image_size, max_pixels))
+    for flag, (height, width), most in sizes:
+        if height * width > most:
+            raise InputError(f"{flag} {height} {width}: a request may have {most} pixels; see --max-pixels")
+    for height, width in warm_up:
+        if max(height, width) > MAX_JPEG_SIDE:
+            raise InputError(f"--warm-up {height} {width}: a JPEG's side has {MAX_JPEG_SIDE} pixels at most")
 
 
 def _write(folder, signatures, labels):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_seg.data import decode_image
 from keras_seg.inference import classify
+from keras_seg.inference.images import MAX_JPEG_SIDE
 from keras_seg.serving.limits import within_limit
 from keras_seg.serving.tiles import tiled_mask
 
@@ -16,7 +17,6 @@ MAX_TILED_PIXELS = 1 << 27  # 2.5 GB of kept logits at 16,384 pixels of width an
 TILE = 512
 _MAX_MESSAGE = (1 << 31) - (1 << 20)  # Bytes; a protocol buffer ends at 2 GiB.
 _MAX_LABELS = 256  # Copies of the table of classes in one answer.
-_MAX_JPEG_SIDE = 65500  # Pixels
 _ALPHA, _JPEG_QUALITY = 0.5, 92  # As in the pictures that predict.py writes.
 
 
@@ -58,7 +58,7 @@ def build_signatures(
         images = decoded(contents)
         side = tf.reduce_max(tf.shape(images))
         # As an error of the request: JPEG's own is one of the server.
-        fits = tf.debugging.assert_less_equal(side, _MAX_JPEG_SIDE, "too long for a JPEG")
+        fits = tf.debugging.assert_less_equal(side, MAX_JPEG_SIDE, "too long for a JPEG")
         with tf.control_dependencies([fits]):
             images = tf.cast(images, tf.float32)
         paint = tf.gather(colors, tf.cast(classify(network(images))[0], tf.int32))

@@ -4,12 +4,12 @@ import base64
 import http.client
 import json
 import threading
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import grpc
 import numpy as np
 
-from keras_seg.serving.errors import FROM_HTTP, TIMEOUT, UNAVAILABLE, ServerError
+from keras_seg.serving.errors import FROM_HTTP, TIMEOUT, UNAVAILABLE, UNIMPLEMENTED, ServerError
 from keras_seg.serving.protocol import (
     AVAILABLE,
     PredictRequest,
@@ -101,7 +101,9 @@ class Rest:
         """Returns `{name: array}`; raises ServerError."""
         columns = {name: _to_json(np.asarray(value)) for name, value in inputs.items()}
         body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
-        found = self._send("POST", f"/v1/models/{model}:predict", timeout, body)["outputs"]
+        found = self._send("POST", f"/v1/models/{quote(model)}:predict", timeout, body).get("outputs")
+        if found is None:
+            raise ServerError(self.address, UNIMPLEMENTED, "an answer without outputs")
         if not isinstance(found, dict) or set(found) == {"b64"}:
             # A single output comes without its name.
             found = {outputs[0]: found}
@@ -109,7 +111,7 @@ class Rest:
 
     def is_ready(self, model, timeout):
         """Returns whether a version of the model is served; raises ServerError."""
-        versions = self._send("GET", f"/v1/models/{model}", timeout).get("model_version_status", [])
+        versions = self._send("GET", f"/v1/models/{quote(model)}", timeout).get("model_version_status", [])
         return any(version.get("state") == "AVAILABLE" for version in versions)
 
     def close(self):
@@ -150,6 +152,8 @@ class Rest:
             answer = json.loads(content)
         except ValueError:
             answer = {"error": f"status {status} and no JSON: {content[:80]!r}"}
+        if not isinstance(answer, dict):
+            raise ServerError(self.address, UNIMPLEMENTED, f"an answer of {content[:80]!r}")
         if status != 200 or "error" in answer:
             raise ServerError(self.address, FROM_HTTP.get(status, 2), answer.get("error", f"status {status}"))
         return answer

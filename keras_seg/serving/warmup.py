@@ -8,22 +8,23 @@ from keras_seg.serving.protocol import PredictionLog, predict_request
 
 PATH = "assets.extra/tf_serving_warmup_requests"
 MAX_RECORDS = 1000  # TensorFlow Serving loads no model that has more.
-_ARRAYS = ("serving_default", "logits")
 _ENCODED = ("bytes", "confidence", "overlay")
 
 
-def warmup_requests(sizes, num_images=1, array_size=None):
+def warmup_requests(sizes, num_images=1, array_size=None, logits_pixels=None):
     """Returns `[(signature, {input: array})]`, one for every signature and size.
 
     Args:
         sizes: (height, width) pairs in pixels.
         num_images: N of the arrays.
         array_size: the one size that arrays can have; None: `sizes`.
+        logits_pixels: the most that `logits` takes, which is left out above it; None: any.
     """
     requests = [("labels", {"query": _strings(b"")})]
     for height, width in [tuple(array_size)] if array_size else sizes:
         images = np.zeros((num_images, height, width, 3), np.uint8)
-        requests += [(name, {"images": images}) for name in _ARRAYS]
+        has_logits = logits_pixels is None or num_images * height * width <= logits_pixels
+        requests += [(name, {"images": images}) for name in ("serving_default", *["logits"] * has_logits)]
     for height, width in sizes:
         picture = _strings(cv2.imencode(".jpg", np.zeros((height, width, 3), np.uint8))[1].tobytes())
         requests += [(name, {"image_bytes": picture}) for name in _ENCODED]
