@@ -1,10 +1,12 @@
 """Files that are written whole or not at all."""
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from keras_seg.errors import InputError
+
+_STEM = 40  # Characters
 
 
 @contextmanager
@@ -21,7 +23,10 @@ def replacing(path):
         InputError: The file cannot be written there.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{''.join(path.suffixes[-2:])}")
+    if not path.name:
+        raise InputError(f"{path}: is no name of a file; give it one")
+    # Cut, since a name that is as long as the system allows has no room for more.
+    temporary = path.with_name(f".{path.stem[:_STEM]}.{os.getpid()}{''.join(path.suffixes[-2:])}")
     try:
         yield temporary
         temporary.replace(path)
@@ -29,7 +34,8 @@ def replacing(path):
         reason = error.strerror or error
         raise InputError(f"{path}: cannot be written ({reason}); name another folder or make room") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def make_folder(path):
@@ -51,24 +57,42 @@ def make_folder(path):
     return path
 
 
-def check_masks(paths, output):
-    """Makes sure that no mask would replace a picture or the mask of another.
+def check_targets(targets):
+    """Makes sure that nothing to be written would replace an input, or what is written for another.
 
     Args:
-        paths: Paths of pictures.
-        output: folder for the masks.
+        targets: {path of an input: paths of what is written for it}.
+
+    Raises:
+        InputError: something would.
+    """
+    inputs = {path.resolve() for path in targets}
+    owners = {}
+    for path, files in targets.items():
+        for file in files:
+            real = file.resolve()
+            if real in inputs:
+                raise InputError(f"{file}: is an input, and would be written over; name another --output")
+            owner = owners.setdefault(real, path)
+            if owner is not path:
+                raise InputError(
+                    f"{owner} and {path}: both would be written to {file}; give them two folders"
+                )
+
+
+def check_beside(pictures, output):
+    """Makes sure that no mask that lies beside its picture, which may be its truth, would be replaced.
+
+    Args:
+        pictures: Paths.
+        output: folder for the masks, `STEM.png`.
 
     Raises:
         InputError: one would.
     """
-    pictures = {path.resolve() for path in paths}
-    owners = {}
-    for path in paths:
+    for path in pictures:
         mask = output / f"{path.stem}.png"
-        if mask.resolve() in pictures:
-            raise InputError(f"{mask}: is an input, and a mask would replace it; name another --output")
-        if mask in owners:
+        if mask.exists() and mask.resolve().parent == path.resolve().parent:
             raise InputError(
-                f"{owners[mask]} and {path}: both masks would be {mask}; predict them into two folders"
+                f"{mask}: lies beside its picture, and would be written over; name another --output"
             )
-        owners[mask] = path

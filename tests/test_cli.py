@@ -100,7 +100,7 @@ def test_predict_and_evaluate_in_windows_with_augmentation_and_a_crf(run, shapes
     status, out, _ = run_main(capsys, "evaluate", "--run", run.path, *how, "--output", table)
     assert status == 0 and "mean boundary IoU" in out
     assert table.read_text().startswith("name,iou,accuracy,dice,boundary_iou,pixels\nground")
-    status, _, err = run_main(capsys, *argv, "--overlap", "1")
+    status, _, err = run_main(capsys, *argv, *how, "--overlap", "1")
     assert (status, err) == (2, "error: --overlap must be from 0 to below 1, received 1.0\n")
 
 

@@ -1,5 +1,6 @@
 """A Predictor gives every picture's mask and confidence at its own size."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -103,8 +104,19 @@ def test_a_model_of_one_size_says_so():
         predictor.predict(picture(8, 9))
 
 
+def opencv_s_out_of_memory():
+    error = cv2.error("OpenCV(5.0.0) error: (-4:Insufficient memory) Failed to allocate 9 bytes")
+    error.code = cv2.Error.StsNoMem
+    return error
+
+
 @pytest.mark.parametrize(
-    "error", [tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"), MemoryError()]
+    "error",
+    [
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+        MemoryError(),
+        opencv_s_out_of_memory(),
+    ],
 )
 def test_an_image_that_does_not_fit_into_memory_is_reported(error, monkeypatch):
     def exhausted(images):

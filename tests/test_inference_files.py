@@ -162,7 +162,7 @@ def test_a_file_with_brackets_in_its_name_is_a_file(tmp_path):
 @pytest.mark.parametrize("item", ["missing.jpg", "*.gif", "empty", "inner/*.png"])
 def test_an_input_that_gives_nothing_is_named(album, item):
     (album / "empty").mkdir()
-    with pytest.raises(InputError, match=r"no such|no picture") as caught:
+    with pytest.raises(InputError, match=r"no such|no file") as caught:
         expand_inputs([album, album / item])
     assert str(album / item) in str(caught.value)
 
@@ -238,7 +238,7 @@ def test_pictures_with_transparency_are_counted(photo, tmp_path):
 def test_two_pictures_of_one_stem_are_refused_before_anything_is_written(photo, tmp_path):
     (tmp_path / "other").mkdir()
     twin = save(tmp_path / "other" / "photo.jpg", picture())
-    with pytest.raises(InputError, match="predict them into two folders") as caught:
+    with pytest.raises(InputError, match="give them two folders") as caught:
         predict([photo, twin], tmp_path / "out")
     assert str(photo) in str(caught.value) and str(twin) in str(caught.value)
     assert not (tmp_path / "out").exists()
@@ -246,7 +246,7 @@ def test_two_pictures_of_one_stem_are_refused_before_anything_is_written(photo, 
 
 def test_a_mask_never_replaces_an_input(photo, tmp_path):
     before = photo.read_bytes()
-    with pytest.raises(InputError, match="would replace it"):
+    with pytest.raises(InputError, match="would be written over"):
         predict([photo], tmp_path / "." / "inner" / "..")
     assert photo.read_bytes() == before
 
@@ -268,3 +268,33 @@ def test_progress_sees_every_picture(photo, tmp_path):
     seen = []
     predict([photo], tmp_path / "out", progress=lambda items: seen.extend(items) or items)
     assert seen == [photo]
+
+
+def test_what_no_jpeg_holds_is_drawn_as_png(tmp_path):
+    long = save(tmp_path / "long.png", np.zeros((2, 70000, 3), np.uint8))
+    assert predict([long], tmp_path / "out", overlay=True) == (1, [], 0)
+    assert files(tmp_path / "out") == ["long.png", "overlays/long.png"]
+    assert read_image(tmp_path / "out" / "overlays" / "long.png").shape[1] >= 70000
+    with pytest.raises(InputError, match="70000 x 2 pixels are more than the format holds"):
+        write_image(tmp_path / "long.jpg", np.zeros((2, 70000, 3), np.uint8))
+
+
+@pytest.mark.parametrize("name", ["noext", "photo.xyz"])
+def test_a_picture_is_named_after_its_format(name, tmp_path):
+    with pytest.raises(InputError, match=r"must end in .png or .jpg"):
+        write_image(tmp_path / name, picture())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
+    path = tmp_path / f"{'n' * 251}.png"
+    write_mask(path, np.zeros((2, 2), np.uint8))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_that_the_system_refuses_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        expand_inputs([tmp_path / ("n" * 300)])
+    for path in (tmp_path / ("n" * 300 + ".png"), save(tmp_path / "a.png", picture()) / "b.png"):
+        with pytest.raises(InputError, match="cannot be written"):
+            write_mask(path, np.zeros((2, 2), np.uint8))

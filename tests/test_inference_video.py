@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_seg.cli import main
 from keras_seg.errors import InputError
 from keras_seg.inference import Prediction
 from keras_seg.inference.video import is_video, predict_video
@@ -52,9 +53,9 @@ def test_every_frame_has_its_classes_drawn_over_it(video, tmp_path):
         seen.append(total)
         return frames
 
-    path, count = predict_video(Threshold(), video, tmp_path / "out", legend=False, progress=progress)
+    path, *counts = predict_video(Threshold(), video, tmp_path / "out", legend=False, progress=progress)
     frames, rate = read_video(path)
-    assert (path.name, count, len(frames), seen) == ("walk.mp4", 6, 6, [6])
+    assert (path.name, counts, len(frames), seen) == ("walk.mp4", [6, 6], 6, [6])
     assert rate == pytest.approx(RATE) and frames[0].shape == (64, 96, 3)
     for number, frame in enumerate(frames):
         blue, _, red = frame[28, 8 * number + 12].astype(int)
@@ -64,7 +65,7 @@ def test_every_frame_has_its_classes_drawn_over_it(video, tmp_path):
 
 
 def test_the_legend_stands_below(video, tmp_path):
-    path, _ = predict_video(Threshold(), video, tmp_path / "out")
+    path, *_ = predict_video(Threshold(), video, tmp_path / "out")
     height, width = read_video(path)[0][0].shape[:2]
     assert height > 64 and width >= 96 and height % 2 == width % 2 == 0
 
@@ -91,3 +92,38 @@ def test_a_camera_that_is_not_there_is_one_line(tmp_path):
 
 def test_videos_are_told_by_their_ending():
     assert is_video("a/b.MP4") and is_video("c.webm") and not is_video("photo.jpg")
+
+
+def test_a_video_that_breaks_off_is_told(run, tmp_path, capfd):
+    noise = np.random.default_rng(0).integers(0, 256, (20, 64, 96, 3), np.uint8)
+    path = write_video(tmp_path / "cut.avi", list(noise))
+    contents = path.read_bytes()
+    path.write_bytes(contents[: len(contents) // 2])
+    assert main(["predict", "--run", str(run.path), str(path), "--output", str(tmp_path / "out")]) == 2
+    out, err = capfd.readouterr()
+    frames, _ = read_video(tmp_path / "out" / "cut.mp4")
+    assert f"cut.avi: ends after {len(frames)} of 20 frames" in err and 5 < len(frames) < 15
+    assert "0 of 1 videos labeled" in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["missing.mp4"], "missing.mp4: no such file or folder"),
+        (["*.mp4"], "*.mp4: no file that matches ends in .avi"),
+        (["walk.avi", "--confidence"], "--confidence is of pictures, a video gets its overlay alone"),
+        (["walk.avi", "--probabilities", "zip"], "--probabilities must be npz or png, received zip"),
+        (["walk.avi", "--overlap", "0.5"], "--overlap is of windows; add --sliding H W"),
+        (["--camera", "0", "--server", "host:1"], "--camera works with --run alone"),
+        (
+            ["a.jpg", "--timeout", "nan", "--server", "host:1"],
+            "--timeout must be a number of seconds above 0",
+        ),
+    ],
+)
+def test_what_a_video_cannot_be_asked_for_is_one_line(argv, line, run, video, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", *argv, "--run", str(run.path), "--output", "out"]) == 2
+    err = capfd.readouterr().err
+    assert f"error: {line}" in err and "Traceback" not in err
+    assert not (tmp_path / "out").exists()

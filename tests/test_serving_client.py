@@ -305,6 +305,21 @@ def test_rest_is_asked_again_after_a_proxy_s_503_and_a_lost_connection():
     assert answers == []
 
 
+@pytest.mark.parametrize("answer", [b"{}", b"[1]", b"5"])
+def test_what_is_no_answer_of_a_model_server_is_one_line(answer):
+    with (
+        http_server([(200, answer)]) as address,
+        Client(address, NAME) as client,
+        pytest.raises(ServerError, match="does not speak TensorFlow Serving's protocol"),
+    ):
+        client.predict(PIXEL)
+
+
+def test_a_model_s_name_may_have_any_letters():
+    with http_server([GOOD]) as address, Client(address, "stadt bäume") as client:
+        assert client.predict(PIXEL).mask.tolist() == [[1]]
+
+
 def test_rest_takes_no_longer_than_its_time():
     with (
         http_server([1.0, GOOD]) as address,
@@ -352,7 +367,7 @@ def test_predict_py_ends_at_once_where_the_server_lacks_the_model(tmp_path, caps
 
 @pytest.mark.parametrize(
     ("names", "text"),
-    [(("a.png", "b/a.png"), "both masks would be"), (("out/a.png",), "is an input")],
+    [(("a.png", "b/a.png"), "both would be written to"), (("out/a.png",), "is an input")],
 )
 def test_predict_py_overwrites_nothing(names, text, tmp_path, capsys):
     for name in names:

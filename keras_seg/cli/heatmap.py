@@ -6,6 +6,8 @@ from pathlib import Path
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 
+CLASSES = 1000
+
 
 def add_arguments(parser):
     """Adds the flags."""
@@ -27,12 +29,13 @@ def add_arguments(parser):
 def run(arguments):
     """Draws `STEM-ID.jpg` for each image and class; one bad image is reported and the rest are done."""
     for class_id in arguments.class_ids or ():
-        if not 0 <= class_id < 1000:
-            raise InputError(f"--class must be from 0 to 999, received {class_id}")
+        if not 0 <= class_id < CLASSES:
+            raise InputError(f"--class must be from 0 to {CLASSES - 1}, received {class_id}")
     import_tensorflow()
-    from keras_seg.files import make_folder
+    from keras_seg.files import check_targets, make_folder
     from keras_seg.inference import expand_inputs, read_image, write_image
     from keras_seg.inference.heatmaps import class_maps, draw_heatmap, most_likely
+    from keras_seg.inference.images import drawing_path
     from keras_seg.models.classifier import vgg16_classifier
     from keras_seg.pretrained import load_weights, resolve_weights
 
@@ -41,7 +44,10 @@ def run(arguments):
         raise InputError("--weights must be imagenet or a file: fresh weights see nothing")
     weights, line = resolve_weights("vgg16_classifier", arguments.weights)
     print(line)
-    output = make_folder(Path(arguments.output))
+    output = Path(arguments.output)
+    class_ids = arguments.class_ids or range(CLASSES)
+    check_targets({path: [output / f"{path.stem}-{each}.jpg" for each in class_ids] for path in paths})
+    make_folder(output)
     classifier = vgg16_classifier(padding="same")
     print(load_weights(classifier, weights))
     failed = 0
@@ -55,7 +61,8 @@ def run(arguments):
             failed += 1
             continue
         for class_id in arguments.class_ids or most_likely(maps):
-            target = output / f"{path.stem}-{class_id}.jpg"
-            write_image(target, draw_heatmap(image, maps[..., class_id]))
+            picture = draw_heatmap(image, maps[..., class_id])
+            target = drawing_path(output / f"{path.stem}-{class_id}", picture)
+            write_image(target, picture)
             print(f"{target}: class {class_id}, probability up to {maps[..., class_id].max():.3f}")
     return 2 if failed else 0

@@ -1,5 +1,7 @@
 """Flags of how a picture goes through the network, which predict and evaluate share."""
 
+from keras_seg.errors import InputError
+
 
 def add_inference_flags(parser):
     """Adds the flags of `Averaging` and of the CRF."""
@@ -51,6 +53,9 @@ def predictor_options(arguments):
         "scales": tuple(arguments.scales) if arguments.scales else TTA_SCALES if arguments.tta else None,
         "flip": arguments.flip or arguments.tta,
     }
+    for name in ("overlap", "blend"):
+        if settings[name] is not None and settings["window"] is None:
+            raise InputError(f"--{name} is of windows; add --sliding H W, or drop it")
     given = {name: value for name, value in settings.items() if value is not None}
     options = {"averaging": Averaging(**given)}
     if arguments.crf:

@@ -1,5 +1,6 @@
 """Labels every pixel of images: PNG masks of class ids, at each image's own size and orientation."""
 
+import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -60,32 +61,48 @@ def run(arguments):
     from tqdm import tqdm
 
     from keras_seg.files import make_folder
-    from keras_seg.inference import Predictor, expand_inputs, predict_files
-    from keras_seg.inference.video import is_video
+    from keras_seg.inference import Predictor, predict_files
     from keras_seg.runs import Run
 
     run = Run.open(arguments.run_folder)
     options = predictor_options(arguments)
-    videos = [name for name in arguments.inputs if is_video(name)]
-    images = [name for name in arguments.inputs if name not in videos]
-    paths = expand_inputs(images) if images else []
-    output = make_folder(Path(arguments.output))
+    output = Path(arguments.output)
+    wanted = {name: getattr(arguments, name) for name in OUTPUTS}
+    paths, videos = _inputs(arguments, run, output, wanted)
+    make_folder(output)
     predictor = Predictor(run, **options)
-    if arguments.camera is not None:
-        videos.append(arguments.camera)
     failed = _predict_videos(predictor, videos, output)
     if not paths:
         return _report(failed, videos, output, "videos")
-    summary = predict_files(
-        predictor,
-        paths,
-        output,
-        progress=partial(tqdm, unit="image", desc="predict"),
-        **{name: getattr(arguments, name) for name in OUTPUTS},
-    )
+    progress = partial(tqdm, unit="image", desc="predict")
+    summary = predict_files(predictor, paths, output, progress=progress, **wanted)
     if summary.transparent:
         print(f"note: {summary.transparent} images have transparency, which was dropped")
     return _report(failed + summary.failed, [*videos, *paths], output)
+
+
+def _inputs(arguments, run, output, wanted):
+    """Returns the pictures and the videos, once nothing written for one can replace another."""
+    from keras_seg.files import check_beside, check_targets
+    from keras_seg.inference import expand_inputs
+    from keras_seg.inference.outputs import Outputs, Wanted
+    from keras_seg.inference.video import VIDEO_SUFFIXES, is_video, video_target
+
+    named = [name for name in arguments.inputs if is_video(name)]
+    images = [name for name in arguments.inputs if not is_video(name)]
+    paths = expand_inputs(images) if images else []
+    videos = expand_inputs(named, VIDEO_SUFFIXES) if named else []
+    outputs = Outputs(output, Wanted(**wanted), run.classes, run.colors)
+    if not paths:
+        for name in OUTPUTS[1:]:
+            if wanted[name]:
+                raise InputError(f"--{name} is of pictures, a video gets its overlay alone; drop one of them")
+    check_targets(
+        {path: outputs.targets(path) for path in paths}
+        | {path: [video_target(path, output)] for path in videos}
+    )
+    check_beside(paths, output)
+    return paths, videos if arguments.camera is None else [*videos, arguments.camera]
 
 
 def _predict_videos(predictor, sources, output):
@@ -96,18 +113,27 @@ def _predict_videos(predictor, sources, output):
 
     failed = []
     for source in sources:
-        progress = partial(tqdm, unit="frame", desc=f"camera {source}" if isinstance(source, int) else source)
+        title = f"camera {source}" if isinstance(source, int) else str(source)
         try:
-            path, count = predict_video(predictor, source, output, progress=progress)
-            print(f"{count} frames written to {path}")
+            video = predict_video(predictor, source, output, progress=partial(tqdm, unit="frame", desc=title))
         except InputError as error:
             failed.append(str(error))
+            continue
+        print(f"{video.frames} frames written to {video.path}")
+        # Some formats announce a frame or two that are not there.
+        if video.announced and video.frames < 0.95 * video.announced - 2:
+            failed.append(
+                f"{source}: ends after {video.frames} of {video.announced} frames; those are in {video.path}"
+            )
     return failed
 
 
 def _ask_server(arguments):
+    if not 0 < arguments.timeout < math.inf:
+        raise InputError(f"--timeout must be a number of seconds above 0, received {arguments.timeout}")
     for name in LOCAL:
-        if getattr(arguments, name) not in (None, False):
+        value = getattr(arguments, name)
+        if value is not None and value is not False:
             raise InputError(f"--{name} works with --run alone, not with --server; drop one of them")
     from tqdm import tqdm
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from keras_seg.data.folders import IMAGE_SUFFIXES
 from keras_seg.data.headers import has_alpha
 from keras_seg.errors import InputError
-from keras_seg.files import check_masks
+from keras_seg.files import check_beside, check_targets
 from keras_seg.inference.images import read_image
 from keras_seg.inference.outputs import Outputs, Wanted
 from keras_seg.inference.predictor import most_probable
@@ -27,12 +27,13 @@ class Summary(NamedTuple):
     transparent: int = 0
 
 
-def expand_inputs(inputs):
+def expand_inputs(inputs, suffixes=IMAGE_SUFFIXES):
     """Finds the pictures that are meant by files, folders and patterns.
 
     Args:
         inputs: names or paths: a file is taken as it is; a folder gives the pictures right in it; a pattern
             such as `photos/**/*.jpg` gives the pictures that match.
+        suffixes: how the names of pictures end, or of what else is looked for.
 
     Returns:
         Paths without repetition, in the order of `inputs` and by name within each.
@@ -42,33 +43,38 @@ def expand_inputs(inputs):
     """
     found = {}
     for item in inputs:
-        for path in _expand(item):
+        for path in _expand(item, suffixes):
             found.setdefault(path.resolve(), path)
     if not found:
         raise InputError("no input; name pictures, folders or patterns")
     return list(found.values())
 
 
-def _expand(item):
+def _expand(item, suffixes):
     path = Path(item)
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        candidates = list(path.iterdir())
-    elif any(sign in str(item) for sign in "*?["):
-        # Path.glob takes no absolute pattern.
-        candidates = [Path(match) for match in glob.glob(str(item), recursive=True)]  # noqa: PTH207
-    else:
-        raise InputError(f"{item}: no such file or folder; check the name")
-    paths = sorted(p for p in candidates if _is_picture(p))
+    try:
+        if path.is_file():
+            return [path]
+        if path.is_dir():
+            candidates = list(path.iterdir())
+        elif any(sign in str(item) for sign in "*?["):
+            # Path.glob takes no absolute pattern.
+            candidates = [Path(match) for match in glob.glob(str(item), recursive=True)]  # noqa: PTH207
+        else:
+            raise InputError(f"{item}: no such file or folder; check the name")
+        paths = sorted(path for path in candidates if _is_meant(path, suffixes))
+    except OSError as error:
+        raise InputError(
+            f"{item}: cannot be read ({error.strerror}); check the name and your rights"
+        ) from None
     if not paths:
-        what = "no picture in this folder" if path.is_dir() else "no picture matches"
-        raise InputError(f"{item}: {what}; pictures end in {', '.join(sorted(IMAGE_SUFFIXES))}")
+        what = "no file in this folder" if path.is_dir() else "no file that matches"
+        raise InputError(f"{item}: {what} ends in {', '.join(sorted(suffixes))}")
     return paths
 
 
-def _is_picture(path):
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _is_meant(path, suffixes):
+    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
 
 
 def predict_files(predictor, paths, output, *, progress=iter, **wanted):
@@ -89,12 +95,14 @@ def predict_files(predictor, paths, output, *, progress=iter, **wanted):
         Summary.
 
     Raises:
-        InputError: two pictures would have one mask, a mask would replace a picture, there is no such class,
-            or the output cannot be written.
+        InputError: two pictures would have one mask, something would replace a picture or a mask that lies
+            beside it, there is no such class, or the output cannot be written.
     """
     paths = [Path(path) for path in paths]
-    check_masks(paths, Path(output))
     outputs = Outputs(output, Wanted(**wanted), predictor.classes, predictor.colors)
+    check_targets({path: outputs.targets(path) for path in paths})
+    check_beside(paths, outputs.folder)
+    outputs.make_folders()
     failed, transparent = [], 0
     for path in progress(paths):
         try:

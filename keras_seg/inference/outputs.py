@@ -9,7 +9,7 @@ import numpy as np
 from keras_seg import palette
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder, replacing
-from keras_seg.inference.images import write_image, write_mask
+from keras_seg.inference.images import drawing_path, write_image, write_mask
 from keras_seg.inference.polygons import Coco, geojson
 from keras_seg.palette import IGNORE
 
@@ -22,7 +22,8 @@ class Wanted:
     """What to write besides masks.
 
     Attributes:
-        overlay: `overlays/STEM.jpg`, the colors over the picture, with a legend.
+        overlay: `overlays/STEM.jpg`, the colors over the picture, with a legend; `.png` where a side has more
+            than 65,500 pixels, which no JPEG holds.
         confidence: `confidence/STEM.png`, grey, 255 is certain.
         probabilities: `"npz"`: `probabilities/STEM.npz`, float16 [H, W, C] under the key `probabilities`;
             `"png"`: `probabilities/STEM-ID.png` for each class, grey of 16 bits, 65535 is certain.
@@ -49,25 +50,44 @@ class Outputs:
     """Writes what is wanted for each picture into a folder, and at the end what is of all.
 
     Args:
-        folder: the folder; what is missing of it is made.
+        folder: the folder.
         wanted: Wanted.
         classes: class names of the model in id order.
         colors: RGB per class, [C, 3].
 
     Raises:
-        InputError: a class is not the model's, or a folder cannot be made.
+        InputError: a class is not the model's.
     """
 
     def __init__(self, folder, wanted, classes, colors):
         self.folder, self.wanted, self.classes, self.colors = Path(folder), wanted, classes, colors
         self._keep = None if wanted.classes is None else _ids(wanted.classes, classes)
         self._coco = Coco(classes, self._keep)
+
+    def targets(self, path):
+        """Paths of all that `write` writes for a picture."""
+        stem, wanted = path.stem, self.wanted
+        names = [f"{stem}.png"]
+        if wanted.overlay:
+            names += [f"overlays/{stem}.jpg", f"overlays/{stem}.png"]
+        if wanted.confidence:
+            names.append(f"confidence/{stem}.png")
+        if wanted.probabilities == "npz":
+            names.append(f"probabilities/{stem}.npz")
+        elif wanted.probabilities == "png":
+            names += [f"probabilities/{self._probability_name(stem, index)}" for index in self._kept_ids()]
+        if wanted.polygons == "geojson":
+            names.append(f"polygons/{stem}.geojson")
+        return [self.folder / name for name in names]
+
+    def make_folders(self):
+        """Makes what is missing of the folder; raises InputError where it cannot."""
         make_folder(self.folder)
         folders = {
-            "overlays": wanted.overlay,
-            "confidence": wanted.confidence,
-            "probabilities": wanted.probabilities,
-            "polygons": wanted.polygons == "geojson",
+            "overlays": self.wanted.overlay,
+            "confidence": self.wanted.confidence,
+            "probabilities": self.wanted.probabilities,
+            "polygons": self.wanted.polygons == "geojson",
         }
         for name in (name for name, is_wanted in folders.items() if is_wanted):
             make_folder(self.folder / name)
@@ -85,7 +105,7 @@ class Outputs:
         if self.wanted.overlay:
             picture = palette.overlay(image, mask, self.colors)
             picture = palette.with_legend(picture, self.classes, self.colors, mask)
-            write_image(self.folder / "overlays" / f"{stem}.jpg", picture)
+            write_image(drawing_path(self.folder / "overlays" / stem, picture), picture)
         if self.wanted.confidence:
             grey = np.rint(prediction.confidence * 255).astype(np.uint8)
             write_image(self.folder / "confidence" / f"{stem}.png", grey)
@@ -114,10 +134,15 @@ class Outputs:
             with replacing(folder / f"{stem}.npz") as temporary, temporary.open("wb") as file:
                 np.savez_compressed(file, probabilities=probabilities.astype(np.float16))
             return
-        digits = len(str(len(self.classes) - 1))
-        for index in range(len(self.classes)) if self._keep is None else self._keep:
+        for index in self._kept_ids():
             levels = np.rint(probabilities[..., index] * 65535).astype(np.uint16)
-            write_mask(folder / f"{stem}-{index:0{digits}}.png", levels)
+            write_mask(folder / self._probability_name(stem, index), levels)
+
+    def _kept_ids(self):
+        return range(len(self.classes)) if self._keep is None else self._keep
+
+    def _probability_name(self, stem, index):
+        return f"{stem}-{index:0{len(str(len(self.classes) - 1))}}.png"
 
 
 def _ids(names, classes):

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import keras
 import numpy as np
 from keras import ops
@@ -232,4 +233,5 @@ def _memory_errors_explained(shape):
 def _is_out_of_memory(error):
     """Each backend has its own exception for it."""
     names = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
-    return type(error).__name__ in names or "RESOURCE_EXHAUSTED" in str(error)
+    is_opencvs = isinstance(error, cv2.error) and getattr(error, "code", None) == cv2.Error.StsNoMem
+    return is_opencvs or type(error).__name__ in names or "RESOURCE_EXHAUSTED" in str(error)

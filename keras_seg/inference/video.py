@@ -1,21 +1,42 @@
 """Videos and cameras: each frame with the classes drawn over it, into a video of the same size and rate."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 
 from keras_seg import palette
 from keras_seg.errors import InputError
-from keras_seg.files import make_folder, replacing
+from keras_seg.files import check_targets, make_folder, replacing
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"))
 _CODEC = "mp4v"
 _RATE = 25.0  # Frames a second, where the source does not say.
 
 
+class Video(NamedTuple):
+    """A video that was written.
+
+    Attributes:
+        path: where it is.
+        frames: how many were read, labeled and written.
+        announced: how many its source said it has; None for a camera, and where it does not say.
+    """
+
+    path: Path
+    frames: int
+    announced: int | None
+
+
 def is_video(path):
     """Whether a file's name ends as a video's."""
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
+
+
+def video_target(source, output):
+    """Path of what is written for a video or the number of a camera."""
+    name = f"camera-{source}" if isinstance(source, int) else Path(source).stem
+    return Path(output) / f"{name}.mp4"
 
 
 def predict_video(predictor, source, output, *, progress=None, legend=True):
@@ -29,26 +50,27 @@ def predict_video(predictor, source, output, *, progress=None, legend=True):
         legend: whether the names of all classes stand below the picture.
 
     Returns:
-        `(path, number of frames)`.
+        Video.
 
     Raises:
         InputError: the source cannot be read, would be written over, or the output cannot be written.
     """
-    name = f"camera-{source}" if isinstance(source, int) else Path(source).stem
-    target = make_folder(Path(output)) / f"{name}.mp4"
-    if not isinstance(source, int) and target.resolve() == Path(source).resolve():
-        raise InputError(f"{target}: is an input, and would be written over; name another --output")
+    target = video_target(source, output)
+    if not isinstance(source, int):
+        check_targets({Path(source): [target]})
+    make_folder(target.parent)
     capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
     try:
         frames, first = _frames(capture, source)
         length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        announced = length if length > 0 else None
         rate = capture.get(cv2.CAP_PROP_FPS)
         with replacing(target) as temporary:
             draw = _drawer(predictor, legend)
             writer = _writer(temporary, draw(first), rate if 0 < rate < 1000 else _RATE)
             count = 0
             try:
-                for frame in progress(frames, total=length if length > 0 else None) if progress else frames:
+                for frame in progress(frames, total=announced) if progress else frames:
                     writer.write(draw(frame))
                     count += 1
             except KeyboardInterrupt:
@@ -58,7 +80,7 @@ def predict_video(predictor, source, output, *, progress=None, legend=True):
                 writer.release()
     finally:
         capture.release()
-    return target, count
+    return Video(target, count, announced)
 
 
 def _frames(capture, source):

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_seg import palette
 from keras_seg.errors import InputError
-from keras_seg.files import check_masks, make_folder, replacing
+from keras_seg.files import check_beside, check_targets, make_folder, replacing
 from keras_seg.serving.client import decode_grey
 from keras_seg.serving.errors import EXHAUSTED, INVALID, TIMEOUT, ServerError
 
@@ -33,12 +33,13 @@ def predict_files(client, paths, output, overlay=False, confidence=False, progre
         One line per picture that failed.
 
     Raises:
-        InputError: two pictures would have one mask, a mask would replace a picture, the output cannot be
-            written, or the server is gone.
+        InputError: two pictures would have one mask, something would replace a picture or a mask that lies
+            beside it, the output cannot be written, or the server is gone.
     """
     output = Path(output)
     paths = [Path(path) for path in paths]
-    check_masks(paths, output)
+    check_targets({path: _targets(output, path.stem, overlay, confidence) for path in paths})
+    check_beside(paths, output)
     make_folder(output)
     for folder in [OVERLAYS] * overlay + [CONFIDENCES] * confidence:
         make_folder(output / folder)
@@ -53,11 +54,16 @@ def predict_files(client, paths, output, overlay=False, confidence=False, progre
             failed.append(str(answer) if str(path) in str(answer) else f"{path}: {answer}")
             continue
         if overlay:
-            _write_overlay(output / OVERLAYS / f"{path.stem}.jpg", path, answer["mask_bytes"], labels)
+            _write_overlay(output / OVERLAYS / path.stem, path, answer["mask_bytes"], labels)
         if confidence:
             _write(output / CONFIDENCES / f"{path.stem}.png", answer["confidence_bytes"])
         _write(output / f"{path.stem}.png", answer["mask_bytes"])
     return failed
+
+
+def _targets(output, stem, overlay, confidence):
+    overlays = [output / OVERLAYS / f"{stem}{suffix}" for suffix in (".jpg", ".png")]
+    return [output / f"{stem}.png", *overlays * overlay, *[output / CONFIDENCES / f"{stem}.png"] * confidence]
 
 
 def _encoded(path):
@@ -77,11 +83,13 @@ def _encoded(path):
 def _write_overlay(path, picture, mask, labels):
     # As above; the same pixels as predict.py draws without a server.
     from keras_seg.inference import read_image, write_image
+    from keras_seg.inference.images import drawing_path
 
     classes, colors = labels
     mask = decode_grey(mask)
     image = palette.overlay(read_image(picture), mask, colors)
-    write_image(path, palette.with_legend(image, classes, colors, mask))
+    image = palette.with_legend(image, classes, colors, mask)
+    write_image(drawing_path(path, image), image)
 
 
 def _write(path, contents):
