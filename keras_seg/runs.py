@@ -1,6 +1,7 @@
 """The run folder: everything that one training leaves behind, and what every later command reads."""
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +39,14 @@ class Run:
             raise InputError(
                 f"{path}: not a run folder, it holds no {CONFIG}; name a folder that train.py wrote"
             ) from None
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise InputError(f"{path / CONFIG}: cannot be read ({error}); train the run again") from None
+        except OSError as error:
+            raise InputError(
+                f"{path / CONFIG}: cannot be read ({error.strerror or error}); see to its permissions"
+            ) from None
+        except ValueError as error:  # No UTF-8, or no JSON.
+            raise InputError(
+                f"{path / CONFIG}: cannot be read ({error}); mend it, or train the run again"
+            ) from None
         missing = [key for key in REQUIRED if not isinstance(config, dict) or key not in config]
         if missing:
             raise InputError(f"{path / CONFIG}: has no {', '.join(missing)}; it is not a run's configuration")
@@ -84,7 +91,7 @@ class Run:
         try:
             with weights_follow():
                 return keras.saving.load_model(self.best_path, compile=False)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
                 f"{self.best_path}: cannot be read ({reason}); if nothing newer wrote it, train the run again"
