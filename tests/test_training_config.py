@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_seg import InputError, TrainConfig
+from keras_seg import InputError, TrainConfig, train
 from keras_seg.cli.train_flags import GROUPS
 from keras_seg.data import Augmentation
 
@@ -130,7 +130,17 @@ def test_config_json_gives_the_same_settings_back(settings):
         ({"average": 1.0}, "--average must be 0 or more and below 1, received 1.0"),
         ({"momentum": 1.0}, "--momentum must be 0 or more and below 1"),
         ({"image_size": (0, 32)}, "--image-size takes a height and a width of 1 or more"),
-        ({"ignore_label": 256}, "--ignore-label must be a mask value from 0 to 255"),
+        ({"ignore_label": 65536}, "--ignore-label must be a mask value from 0 to 65535, received 65536"),
+        ({"seed": 1 << 32}, "--seed must be below 4294967296, received 4294967296"),
+        ({"epochs": "2"}, "--epochs must be a whole number, received '2'"),
+        ({"epochs": 2.5}, "--epochs must be a whole number, received 2.5"),
+        ({"batch_size": True}, "--batch-size must be a whole number, received True"),
+        ({"image_size": 64}, "--image-size must be 2 values, each a whole number, received 64"),
+        ({"image_size": (64,)}, "--image-size must be 2 values, each a whole number, received (64,)"),
+        ({"learning_rate": "fast"}, "--learning-rate must be a number, received 'fast'"),
+        ({"augment": 1}, "--augment must be true or false, received 1"),
+        ({"model_options": None}, "--model-options must be names with values, received None"),
+        ({"checkpoint_every": 1.5}, "--checkpoint-every must be text or a whole number, received 1.5"),
         ({"checkpoint_every": "soon"}, "--checkpoint-every must be a number of steps"),
         ({"augment": False, "flip": True}, "--no-augment and --flip exclude each other"),
         (
@@ -145,6 +155,82 @@ def test_a_setting_out_of_range_is_refused_by_its_flag(settings, text):
     with pytest.raises(InputError) as error:
         TrainConfig(**settings)
     assert text in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"momentum": 0.9}, "--momentum does nothing without --optimizer sgd; drop it, or change that"),
+        ({"momentum": 0.0, "optimizer": "adamw"}, "--momentum does nothing without --optimizer sgd"),
+        ({"power": 0.9, "schedule": "cosine"}, "--power does nothing without --schedule poly"),
+        ({"drop_epochs": 2}, "--drop-epochs does nothing without --schedule step or plateau"),
+        ({"drop_factor": 0.5, "schedule": "fixed"}, "--drop-factor does nothing without --schedule step"),
+        ({"decay_all": True}, "--decay-all does nothing without --weight-decay"),
+        ({"aux_rate": 10.0}, "--aux-rate does nothing without an auxiliary head"),
+        ({"aux_weight": 0.4, "model_options": {"aux_head": False}}, "--aux-weight does nothing without"),
+        (
+            {"freeze_encoder": True, "freeze_epochs": 2},
+            "--freeze-epochs does nothing beside --freeze-encoder",
+        ),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(settings, text):
+    with pytest.raises(InputError) as error:
+        TrainConfig(**settings)
+    assert text in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"momentum": 0.5, "optimizer": "sgd"},
+        {"power": 2.0},
+        {"drop_epochs": 2, "drop_factor": 0.5, "schedule": "plateau"},
+        {"decay_all": True, "weight_decay": 0.1},
+        {"decay_all": False},
+        {"ignore_label": 65535, "seed": (1 << 32) - 1},
+        {"aux_rate": 10.0, "aux_weight": 0.4, "model": "pspnet", "model_options": {"aux_head": True}},
+        {"aux_rate": 5.0, "model": "pspnet", "recipe": "torchvision"},
+        # What a recipe sets beside the flags was not asked for.
+        {"recipe": "torchvision", "model": "unet", "optimizer": "adam", "schedule": "cosine"},
+        {"recipe": "seed-carvana", "weight_decay": 0.0},
+    ],
+)
+def test_a_setting_with_an_effect_is_taken(settings):
+    config = TrainConfig(**settings)
+    assert {name: getattr(config, name) for name in settings if name != "model_options"} == {
+        name: value for name, value in settings.items() if name != "model_options"
+    }
+
+
+def test_what_a_run_recorded_is_not_asked_for():
+    recorded = {**TrainConfig().to_dict(), "momentum": 0.5, "freeze_encoder": True, "freeze_epochs": 2}
+    assert TrainConfig.from_dict(recorded).replace(epochs=9).momentum == 0.5
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("epochs", "2", "--epochs must be a whole number, received '2'; correct it there"),
+        ("image_size", 64, "--image-size must be 2 values, each a whole number, received 64"),
+        ("seed", None, "--seed must be a whole number, received None"),
+        ("batch_size", 0, "--batch-size must be 1 or more, received 0"),
+    ],
+)
+def test_a_value_edited_by_hand_is_named_with_its_file(key, value, text, tmp_path):
+    recorded = {**TrainConfig().to_dict(), "num_classes": 2, "classes": ["a", "b"], "colors": []}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**recorded, key: value}))
+    with pytest.raises(InputError) as error:
+        train(resume=tmp_path)
+    assert f"{path}: {text}" in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+def test_a_training_without_an_update_is_refused(shapes_folder, tmp_path):
+    settings = {"model": "unet", "data": str(shapes_folder), "batch_size": 4, "epochs": 2, "accumulate": 7}
+    with pytest.raises(InputError, match="--accumulate 7: the training has 6 batches in all"):
+        train(TrainConfig(**settings, output=str(tmp_path / "run")), report=lambda line: None)
+    assert not (tmp_path / "run").exists()
 
 
 def test_tensorboard_is_asked_for_only_where_it_is_installed(monkeypatch):

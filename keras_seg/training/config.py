@@ -1,11 +1,12 @@
 """Every setting of a training, checked before anything costs time."""
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from keras_seg.data import Augmentation
 from keras_seg.training.recipes import recipe_settings
-from keras_seg.training.validation import check_settings
+from keras_seg.training.setting_kinds import check_kinds
+from keras_seg.training.validation import check_effects, check_settings
 
 # What a setting is where it is left out: on a folder, and on the built-in shapes, which are to be learnt
 # from scratch by two cores in minutes and are drawn in every position, size and color already.
@@ -98,9 +99,10 @@ class TrainConfig:
         checkpoint_every: `"200"` steps or `"30s"`; None: at most a twentieth of the time.
         output: Run folder; None for `runs/MODEL-DATA`, numbered if that is taken.
         tensorboard: Whether to write TensorBoard logs into the run folder.
+        recorded: Whether these are all settings of a run, so that none of them was asked for by itself.
 
     Raises:
-        InputError: A value is out of range.
+        InputError: A value is of another kind, out of range, or has no effect beside the others.
     """
 
     model: str = "fcn8"
@@ -150,15 +152,20 @@ class TrainConfig:
     seed: int = 0
     deterministic: bool | None = None
     distribute: str = "none"
-    checkpoint_every: str | None = None
+    checkpoint_every: str | int | None = None
     output: str | None = None
     tensorboard: bool = False
+    recorded: InitVar[bool] = False
 
-    def __post_init__(self):
-        check_settings(self.given())
+    def __post_init__(self, recorded):
+        asked = self.given()
+        check_kinds(vars(self), {each.name: each.type for each in fields(self)})
+        check_settings(asked)
         for name, value in self._left_out().items():
             object.__setattr__(self, name, value)
         check_settings(self.given())
+        if not recorded:
+            check_effects(asked, self.given())
 
     def _left_out(self):
         """What each setting is that was not given; a recipe's options are added to those given."""
@@ -195,9 +202,9 @@ class TrainConfig:
         known = {each.name for each in fields(cls)}
         settings = {key: value for key, value in settings.items() if key in known}
         for name in PAIRS:
-            if settings.get(name) is not None:
+            if isinstance(settings.get(name), list):
                 settings[name] = tuple(settings[name])
-        return cls(**settings)
+        return cls(**settings, recorded=True)
 
     def to_dict(self):
         """The settings as JSON can hold them."""
@@ -205,7 +212,7 @@ class TrainConfig:
 
     def replace(self, **settings):
         """The same settings but for these."""
-        return replace(self, **settings)
+        return replace(self, **settings, recorded=True)
 
     @property
     def augmentation(self):

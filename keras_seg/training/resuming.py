@@ -1,11 +1,35 @@
 """Where a stopped training goes on."""
 
 from keras_seg.errors import InputError
+from keras_seg.runs import CONFIG, Run
 from keras_seg.training.building import build_metrics
 from keras_seg.training.checkpoints import state_groups
+from keras_seg.training.config import TrainConfig
 from keras_seg.training.history import epochs_without_better, write_history
 from keras_seg.training.run_folder import CHECKPOINTS, HISTORY, is_finished
 from keras_seg.training.state import Progress, newest_state, read_group, remove_leftovers, restore_state
+
+
+def recorded_config(folder, **changed):
+    """The settings of a run that goes on.
+
+    Args:
+        folder: Of the run.
+        **changed: Settings that are to be others, or None.
+
+    Returns:
+        A `TrainConfig`.
+
+    Raises:
+        InputError: There is no such run, or its `config.json` holds what is no setting.
+    """
+    run = Run.open(folder)
+    try:
+        config = TrainConfig.from_dict(run.config)
+    except InputError as error:
+        raise InputError(f"{run.path / CONFIG}: {error}; correct it there") from None
+    changed = {name: value for name, value in changed.items() if value is not None}
+    return config.replace(**changed, output=str(folder))
 
 
 def find_state(run, steps, report, is_chief=True):

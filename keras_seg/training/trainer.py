@@ -23,18 +23,18 @@ from keras_seg.training.callbacks import (
 )
 from keras_seg.training.checkpoints import Checkpoints, DivergedError
 from keras_seg.training.class_weights import class_weights
-from keras_seg.training.config import TrainConfig
 from keras_seg.training.distribution import lost_workers, make_replicas
 from keras_seg.training.fitting import fit
 from keras_seg.training.history import History
 from keras_seg.training.pictures import draw_curves, draw_samples
 from keras_seg.training.precision import choose_precision
 from keras_seg.training.recipes import stage_before
-from keras_seg.training.resuming import find_state, is_trained, restore
+from keras_seg.training.resuming import find_state, is_trained, recorded_config, restore
 from keras_seg.training.run_folder import HISTORY, create_run, note_finished, record_epochs
 from keras_seg.training.state import Progress
 from keras_seg.training.stopping import StoppedError, StopRequests, StopWhenDiverged
 from keras_seg.training.tensorboard import tensorboard_callbacks
+from keras_seg.training.validation import check_updates
 
 
 def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, distribute=None, report=print):
@@ -59,9 +59,9 @@ def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, distr
         SystemExit: Likewise after SIGTERM, with status 143.
     """
     if resume is not None:
-        changed = {"epochs": epochs, "checkpoint_every": checkpoint_every, "distribute": distribute}
-        settings = {key: value for key, value in changed.items() if value is not None}
-        config = TrainConfig.from_dict({**Run.open(resume).config, **settings, "output": str(resume)})
+        config = recorded_config(
+            resume, epochs=epochs, checkpoint_every=checkpoint_every, distribute=distribute
+        )
     refuse_frozen_weights()
     replicas = make_replicas(config.distribute, report)
     if not replicas.is_chief:
@@ -99,6 +99,7 @@ def _train(config, replicas, resume, epochs, report):
         dataset = _load(config, report)
         replicas.check_batches(len(dataset.split("train")), config.batch_size)
         steps = steps_per_epoch(dataset, config.batch_size)
+        check_updates(config, steps)
         if resume is not None:
             path, progress = find_state(Run.open(resume), steps, report, replicas.is_chief)
     progress = progress or Progress(steps)

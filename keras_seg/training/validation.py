@@ -41,7 +41,26 @@ AT_LEAST = {
 }
 POSITIVE = ("learning_rate", "head_rate", "aux_rate", "bias_rate", "drop_factor")
 BELOW_ONE = ("momentum", "average")
+SEEDS = 1 << 32  # NumPy's
+MASK_VALUES = 1 << 16
 AUGMENTATION = ("flip", "scales", "color_factors", "rotation", "blur", "elastic", "max_class_share")
+# Settings that only some others give an effect: their names, when they have one, and when not.
+EFFECTS = (
+    (("momentum",), lambda used: used["optimizer"] == "sgd", "without --optimizer sgd"),
+    (("power",), lambda used: used["schedule"] == "poly", "without --schedule poly"),
+    (
+        ("drop_epochs", "drop_factor"),
+        lambda used: used["schedule"] in ("step", "plateau"),
+        "without --schedule step or plateau",
+    ),
+    (("decay_all",), lambda used: used["weight_decay"] > 0, "without --weight-decay"),
+    (
+        ("aux_rate", "aux_weight"),
+        lambda used: used["model_options"].get("aux_head"),
+        "without an auxiliary head (--model-option aux_head=true, for the networks that have one)",
+    ),
+    (("freeze_epochs",), lambda used: not used["freeze_encoder"], "beside --freeze-encoder"),
+)
 
 
 def check_settings(settings):
@@ -67,13 +86,42 @@ def check_settings(settings):
     _check_together(settings)
 
 
-def _check_values(settings):
-    if not 0 <= settings.get("ignore_label", 0) <= 255:
+def check_effects(asked, used):
+    """Refuses a setting that was asked for and would do nothing.
+
+    Args:
+        asked: `{name: value}` of those that were given.
+        used: The same, and those that were left out as they are taken.
+
+    Raises:
+        InputError: There is one.
+    """
+    for names, has_effect, where in EFFECTS:
+        for name in names:
+            if asked.get(name, False) is not False and not has_effect(used):
+                raise InputError(f"--{name.replace('_', '-')} does nothing {where}; drop it, or change that")
+
+
+def check_updates(config, steps_per_epoch):
+    """Refuses a training that ends before its first update."""
+    batches = config.epochs * steps_per_epoch
+    if config.accumulate > batches:
         raise InputError(
-            f"--ignore-label must be a mask value from 0 to 255, received {settings['ignore_label']}"
+            f"--accumulate {config.accumulate}: the training has {batches} batches in all, so no update "
+            "would be made; lower it, or ask for more --epochs"
+        )
+
+
+def _check_values(settings):
+    if settings.get("seed", 0) >= SEEDS:
+        raise InputError(f"--seed must be below {SEEDS}, received {settings['seed']}")
+    if not 0 <= settings.get("ignore_label", 0) < MASK_VALUES:
+        raise InputError(
+            f"--ignore-label must be a mask value from 0 to {MASK_VALUES - 1}, "
+            f"received {settings['ignore_label']}"
         )
     size = settings.get("image_size", (1, 1))
-    if len(size) != 2 or min(size) < 1:
+    if min(size) < 1:
         raise InputError(f"--image-size takes a height and a width of 1 or more, received {size}")
     if settings.get("tensorboard") and importlib.util.find_spec("tensorboard") is None:
         raise InputError("--tensorboard needs the package tensorboard: pip install tensorboard")
