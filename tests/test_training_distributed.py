@@ -56,7 +56,7 @@ if devices > 1:
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 from keras_seg import InputError, TrainConfig, train
 from keras_seg.training import trainer
-trainer._finish = lambda *_: None
+trainer.finish = lambda *_: None
 try:
     train(**settings) if "resume" in settings else train(TrainConfig.from_dict(settings))
 except InputError as error:
@@ -96,7 +96,7 @@ def settings_for(folder, output, **more):
 def single(folder, tmp_path_factory):
     """The run of one process on one device."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "_finish", lambda *_: None)
+        patch.setattr(trainer, "finish", lambda *_: None)
         output = tmp_path_factory.mktemp("runs") / "single"
         return train(TrainConfig.from_dict(settings_for(folder, output)), report=print)
 

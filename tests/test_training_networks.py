@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import ExitStack
 
 import keras
 import numpy as np
@@ -93,7 +94,7 @@ def test_metrics_can_be_restored_before_the_first_batch(narrow, eager, aux_head)
 def test_a_run_with_an_auxiliary_head_leaves_a_model_without_one(
     narrow, eager, shapes_folder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(trainer, "_finish", lambda *_: None)
+    monkeypatch.setattr(trainer, "finish", lambda *_: None)
     settings = {"image_size": (32, 32), "epochs": 1, "weights": "none", "batch_size": 5, "augment": False}
     config = TrainConfig("fcn_resnet50", str(shapes_folder), output=str(tmp_path / "run"), **settings,
                          model_options={"aux_head": True})  # fmt: skip
@@ -116,7 +117,7 @@ def stage(narrow, tmp_path):
     """The run folder of an FCN-32s with random weights."""
     config = TrainConfig("fcn32", output=str(tmp_path / "32s"), model_options={"fc_filters": 16})
     dataset = Dataset("none", ("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)), None, {})
-    run = create_run(config, dataset)
+    run = create_run(config, dataset, ExitStack())
     model = build_model("fcn32", 3, fc_filters=16)
     chance = np.random.default_rng(0)
     model.get_layer("score_fr").set_weights([chance.normal(size=(1, 1, 16, 3)), chance.normal(size=3)])
@@ -224,7 +225,7 @@ def test_balanced_weights_are_the_median_frequency_by_each():
 
 
 def test_config_json_says_what_was_decided(eager, shapes_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "_finish", lambda *_: None)
+    monkeypatch.setattr(trainer, "finish", lambda *_: None)
     config = TrainConfig(
         "unet", str(shapes_folder), output=str(tmp_path / "run"), epochs=1, precision="auto",
         model_options=SMALL, weights="none", image_size=(16, 16), class_weights="balanced",

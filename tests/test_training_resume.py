@@ -70,7 +70,7 @@ def few_channels():
 @pytest.fixture(autouse=True)
 def no_finish(monkeypatch):
     """Leaves out the evaluation and the export of the best model, which take longer than the training."""
-    monkeypatch.setattr(trainer, "_finish", lambda run, dataset, progress, report: None)
+    monkeypatch.setattr(trainer, "finish", lambda run, dataset, progress, report: None)
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_a_trained_run_is_finished_once(eager_whole, monkeypatch):
         finished.append(progress.step)
         note_finished(run, progress.step)
 
-    monkeypatch.setattr(trainer, "_finish", finish)
+    monkeypatch.setattr(trainer, "finish", finish)
     go_on(eager_whole.path)
     with pytest.raises(InputError, match="is trained for 3 epochs; ask for more with --epochs"):
         go_on(eager_whole.path)
@@ -249,7 +249,8 @@ def test_a_full_disk_keeps_the_last_checkpoint(eager, shapes_folder, tmp_path, m
     assert f"then go on with --resume {folder}" in str(error.value)
     assert len(str(error.value).splitlines()) == 1
     path, progress = newest_state(folder / "checkpoints", print)
-    assert progress.step >= 2 and list((folder / "checkpoints").iterdir()) == [path]
+    assert progress.step >= 2
+    assert {each.name for each in (folder / "checkpoints").iterdir()} == {path.name, "lock"}
     Run.open(folder).load_model()
 
 
@@ -285,5 +286,5 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
         patch.setattr(History, "on_epoch_begin", kill)
         train(config(shapes_folder, tmp_path / "run", **EAGER), report=print)
-    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
+    assert states(tmp_path / "run" / "checkpoints") == []
     assert_same(go_on(tmp_path / "run"), eager_whole, "stopped at the start and resumed")

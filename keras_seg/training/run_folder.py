@@ -9,20 +9,59 @@ from keras_seg import __version__
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder, replacing
 from keras_seg.runs import CONFIG, Run
+from keras_seg.training.lock import locked
 
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.csv"
 # Holds the step whose best model was evaluated and exported.
 FINISHED = "finished"
+LOCK = "lock"
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python", "h5py")
 
 
-def create_run(config, dataset):
+def check_output(config, resume=None):
+    """Refuses a folder that no run can be written to, before anything costs time.
+
+    Args:
+        config: `TrainConfig`.
+        resume: Folder of the run that goes on, None for a new one.
+
+    Raises:
+        InputError: It holds a run, or TensorFlow cannot export to it.
+    """
+    path = Path(resume) if resume else _output(config)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        way_out = "rename the folder" if resume else "name another --output"
+        raise InputError(
+            f"{path}: is no name in UTF-8, and TensorFlow exports to no other; {way_out}"
+        ) from None
+    if not resume:
+        _check_new(path)
+
+
+def claim_folder(path, held):
+    """Makes a run folder, if there is none, and keeps other trainings out of it.
+
+    Args:
+        path: Of the folder.
+        held: An `ExitStack` that gives it free when it is closed.
+
+    Raises:
+        InputError: It cannot be written, or another process trains there.
+    """
+    make_folder(path / CHECKPOINTS)
+    held.enter_context(locked(path / CHECKPOINTS / LOCK, path))
+
+
+def create_run(config, dataset, held):
     """Makes the run folder and its `config.json`; an older run is never written over.
 
     Args:
         config: `TrainConfig`.
         dataset: `Dataset`.
+        held: Of `claim_folder`.
 
     Returns:
         The `Run`.
@@ -30,10 +69,9 @@ def create_run(config, dataset):
     Raises:
         InputError: The folder holds a run, or cannot be written.
     """
-    path = Path(config.output) if config.output else _free_folder(Path("runs"), config.run_name())
-    if (path / CONFIG).exists():
-        raise InputError(f"{path}: already holds a run; name another --output, or go on with --resume {path}")
-    make_folder(path / CHECKPOINTS)
+    path = _output(config)
+    claim_folder(path, held)
+    _check_new(path)
     settings = {
         **config.to_dict(),
         "data": str(Path(config.data).resolve()) if not config.is_shapes else None,
@@ -74,6 +112,15 @@ def note_finished(run, step):
 def _write_config(path, settings):
     with replacing(path / CONFIG) as temporary:
         temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def _output(config):
+    return Path(config.output) if config.output else _free_folder(Path("runs"), config.run_name())
+
+
+def _check_new(path):
+    if (path / CONFIG).exists():
+        raise InputError(f"{path}: already holds a run; name another --output, or go on with --resume {path}")
 
 
 def _free_folder(parent, name):

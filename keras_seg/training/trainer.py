@@ -1,18 +1,16 @@
 """`train`: from settings to a run folder."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from keras_seg.data import check_dataset, eval_batches, load_dataset, steps_per_epoch
+from keras_seg.data import check_dataset, load_dataset, steps_per_epoch
 from keras_seg.errors import InputError
-from keras_seg.evaluation import evaluate, write_metrics
 from keras_seg.frozen_weights import refuse_frozen_weights
 from keras_seg.hardware import find_hardware
-from keras_seg.inference import Predictor
 from keras_seg.runs import Run
-from keras_seg.serving import export_saved_model, next_version
 from keras_seg.training.building import build_training, has_aux_head
 from keras_seg.training.callbacks import (
     AveragedValidation,
@@ -24,13 +22,13 @@ from keras_seg.training.callbacks import (
 from keras_seg.training.checkpoints import Checkpoints, DivergedError
 from keras_seg.training.class_weights import class_weights
 from keras_seg.training.distribution import lost_workers, make_replicas
+from keras_seg.training.finishing import finish
 from keras_seg.training.fitting import fit
 from keras_seg.training.history import History
-from keras_seg.training.pictures import draw_curves, draw_samples
 from keras_seg.training.precision import choose_precision
 from keras_seg.training.recipes import stage_before
 from keras_seg.training.resuming import find_state, is_trained, recorded_config, restore
-from keras_seg.training.run_folder import HISTORY, create_run, note_finished, record_epochs
+from keras_seg.training.run_folder import HISTORY, check_output, claim_folder, create_run, record_epochs
 from keras_seg.training.state import Progress
 from keras_seg.training.stopping import StoppedError, StopRequests, StopWhenDiverged
 from keras_seg.training.tensorboard import tensorboard_callbacks
@@ -52,9 +50,9 @@ def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, distr
         The `Run`.
 
     Raises:
-        InputError: The data, the weights or the output folder are not what they should be, the disk is
-            full, the loss is not a finite number any more, or another worker is gone; what was written
-            before is still good.
+        InputError: The data, the weights or the output folder are not what they should be, another process
+            trains the run, the disk is full, the loss is not a finite number any more, or another worker is
+            gone; what was written before is still good.
         KeyboardInterrupt: After Ctrl-C, and after the best model and the state were written.
         SystemExit: Likewise after SIGTERM, with status 143.
     """
@@ -70,8 +68,8 @@ def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, distr
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:
-        with lost_workers(replicas, config.output or "RUN"):
-            return _train(config, replicas, resume, epochs, report)
+        with lost_workers(replicas, config.output or "RUN"), ExitStack() as held:
+            return _train(config, replicas, resume, epochs, report, held)
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -92,10 +90,14 @@ def _for_this_machine(config, report):
     return config.replace(precision=precision, deterministic=deterministic)
 
 
-def _train(config, replicas, resume, epochs, report):
+def _train(config, replicas, resume, epochs, report, held):
     keras.utils.set_random_seed(config.seed)
     path, progress = None, None
     with replicas.together():
+        if replicas.is_chief:
+            check_output(config, resume)
+            if resume is not None:
+                claim_folder(Path(resume), held)
         dataset = _load(config, report)
         replicas.check_batches(len(dataset.split("train")), config.batch_size)
         steps = steps_per_epoch(dataset, config.batch_size)
@@ -120,7 +122,7 @@ def _train(config, replicas, resume, epochs, report):
         replicas=replicas,
     )
     with replicas.together():
-        run = _open_run(config, dataset, resume, replicas)
+        run = _open_run(config, dataset, resume, replicas, held)
         is_done = is_trained(config, run, progress, asked=epochs is not None)
     metrics = None
     if path is not None:
@@ -137,7 +139,7 @@ def _train(config, replicas, resume, epochs, report):
                 with replicas.scope():
                     _fit(model, config, dataset, run, progress, metrics, requests, replicas)
             if replicas.is_chief:
-                _finish(run, dataset, progress, report)
+                finish(run, dataset, progress, report)
             replicas.wait()
         except StoppedError as stopped:
             report("")  # The progress bar has not ended its line.
@@ -159,12 +161,12 @@ def _load(config, report):
     return dataset
 
 
-def _open_run(config, dataset, resume, replicas):
+def _open_run(config, dataset, resume, replicas, held):
     """The run folder, which the chief makes or brings up to date; the other workers only name it."""
     if not replicas.is_chief:
         return Run(Path(resume or config.output or "runs"), {})
     if resume is None:
-        return create_run(config, dataset)
+        return create_run(config, dataset, held)
     return record_epochs(Run.open(resume), config.epochs)
 
 
@@ -226,21 +228,3 @@ def _device():
         for gpu in tf.config.list_physical_devices("GPU")
     ]
     return f"on {', '.join(names)}" if names else "on the CPU"
-
-
-def _finish(run, dataset, progress, report):
-    """Evaluates, draws and exports the best model."""
-    model = run.load_model()
-    predictor = Predictor(model)
-    metrics = evaluate(model, eval_batches(dataset, "val"), dataset.classes)
-    write_metrics(run.path / "metrics.json", metrics)
-    draw_curves(progress.rows, run.path / "curves.png")
-    draw_samples(predictor, dataset, run.path / "samples.png")
-    version = next_version(run.export_path)
-    export_saved_model(model, version, classes=dataset.classes, colors=dataset.colors)
-    note_finished(run, progress.step)
-    report(
-        f"best validation mean IoU {metrics['mean_iou']:.3f}, pixel accuracy "
-        f"{metrics['pixel_accuracy']:.3f}; {run.path} holds metrics.json, history.csv, curves.png, "
-        f"samples.png, best.keras and {version.relative_to(run.path)}"
-    )

@@ -1,0 +1,36 @@
+"""What a run ends with: figures, pictures and the export of its best model."""
+
+from keras_seg.data import eval_batches
+from keras_seg.evaluation import evaluate, write_metrics
+from keras_seg.evaluation.tables import fraction
+from keras_seg.inference import Predictor
+from keras_seg.serving import export_saved_model, next_version
+from keras_seg.training.pictures import draw_curves, draw_samples
+from keras_seg.training.run_folder import note_finished
+
+
+def finish(run, dataset, progress, report):
+    """Evaluates, draws and exports the best model.
+
+    Args:
+        run: `Run`.
+        dataset: `Dataset`.
+        progress: `Progress`.
+        report: Function that is given each line for the reader.
+    """
+    model = run.load_model()
+    predictor = Predictor(model)
+    metrics = evaluate(model, eval_batches(dataset, "val"), dataset.classes)
+    write_metrics(run.path / "metrics.json", metrics)
+    draw_curves(progress.rows, run.path / "curves.png")
+    draw_samples(predictor, dataset, run.path / "samples.png")
+    version = next_version(run.export_path)
+    export_saved_model(model, version, classes=dataset.classes, colors=dataset.colors)
+    note_finished(run, progress.step)
+    if metrics["mean_iou"] is None:
+        report("no pixel of the validation masks is labeled, so that the last model was kept as the best")
+    report(
+        f"best validation mean IoU {fraction(metrics['mean_iou'])}, pixel accuracy "
+        f"{fraction(metrics['pixel_accuracy'])}; {run.path} holds metrics.json, history.csv, curves.png, "
+        f"samples.png, best.keras and {version.relative_to(run.path)}"
+    )
