@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_seg import InputError, Predictor, Run, TrainConfig, train
 from keras_seg.training import trainer
@@ -269,6 +270,47 @@ def test_a_loss_that_is_no_number_ends_in_one_line_and_keeps_the_best_model(
     assert f"{folder}: the loss is no finite number any more, at step 9 in epoch 3" in str(error.value)
     assert "lower --learning-rate" in str(error.value) and len(str(error.value).splitlines()) == 1
     assert all(np.isfinite(weights).all() for weights in Run.open(folder).load_model().get_weights())
+
+
+OUT_OF_MEMORY = [
+    (
+        tf.errors.ResourceExhaustedError(None, None, "Graph error:\n\nOOM when allocating tensor\nat"),
+        "(OOM when allocating tensor)",
+    ),
+    (MemoryError("Unable to allocate 6.4 GiB"), "(Unable to allocate 6.4 GiB)"),
+    (MemoryError(), "(no more is to be had)"),
+]
+
+
+@pytest.mark.parametrize(("raised", "reason"), OUT_OF_MEMORY)
+def test_a_lack_of_memory_ends_in_one_line_and_keeps_the_last_checkpoint(
+    raised, reason, eager, shapes_folder, tmp_path, monkeypatch
+):
+    def run_out(self, epoch, logs=None):
+        if epoch == 1:
+            raise raised
+
+    monkeypatch.setattr(History, "on_epoch_begin", run_out)
+    folder = tmp_path / "run"
+    with pytest.raises(InputError) as error:
+        train(config(shapes_folder, folder, checkpoint_every="2", **EAGER), report=print)
+    assert f"{folder}: memory does not suffice {reason}; train anew with a smaller" in str(error.value)
+    assert f"go on with --resume {folder}" in str(error.value) and len(str(error.value).splitlines()) == 1
+    assert newest_state(folder / "checkpoints", print)[1].step == STEPS
+    Run.open(folder).load_model()
+
+
+def test_a_network_that_memory_does_not_hold_is_refused_before_there_is_a_run(
+    shapes_folder, tmp_path, monkeypatch
+):
+    def run_out(*_, **__):
+        raise OUT_OF_MEMORY[0][0]
+
+    monkeypatch.setattr(trainer, "build_training", run_out)
+    with pytest.raises(InputError) as error:
+        train(config(shapes_folder, tmp_path / "run"), report=print)
+    assert "memory does not suffice" in str(error.value) and "--resume" not in str(error.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_number_of_images_is_refused(eager_whole, monkeypatch):

@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 
 from keras_seg.data import check_dataset, load_dataset, steps_per_epoch
-from keras_seg.errors import InputError
 from keras_seg.frozen_weights import refuse_frozen_weights
 from keras_seg.hardware import find_hardware
 from keras_seg.runs import Run
@@ -19,9 +18,10 @@ from keras_seg.training.callbacks import (
     FrozenEncoder,
     PlainNames,
 )
-from keras_seg.training.checkpoints import Checkpoints, DivergedError
+from keras_seg.training.checkpoints import Checkpoints
 from keras_seg.training.class_weights import class_weights
 from keras_seg.training.distribution import lost_workers, make_replicas
+from keras_seg.training.endings import endings_explained, memory_explained
 from keras_seg.training.finishing import finish
 from keras_seg.training.fitting import fit
 from keras_seg.training.history import History
@@ -51,8 +51,8 @@ def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, distr
 
     Raises:
         InputError: The data, the weights or the output folder are not what they should be, another process
-            trains the run, the disk is full, the loss is not a finite number any more, or another worker is
-            gone; what was written before is still good.
+            trains the run, memory does not suffice, the disk is full, the loss is not a finite number any
+            more, or another worker is gone; what was written before is still good.
         KeyboardInterrupt: After Ctrl-C, and after the best model and the state were written.
         SystemExit: Likewise after SIGTERM, with status 143.
     """
@@ -112,15 +112,16 @@ def _train(config, replicas, resume, epochs, report, held):
     weights = class_weights(config.class_weights, dataset)
     if weights is not None:
         report(f"class weights: {', '.join(f'{weight:.3g}' for weight in weights)}")
-    model = build_training(
-        config,
-        dataset.num_classes,
-        steps,
-        fresh=path is None,
-        report=report,
-        weights=weights,
-        replicas=replicas,
-    )
+    with memory_explained():
+        model = build_training(
+            config,
+            dataset.num_classes,
+            steps,
+            fresh=path is None,
+            report=report,
+            weights=weights,
+            replicas=replicas,
+        )
     with replicas.together():
         run = _open_run(config, dataset, resume, replicas, held)
         is_done = is_trained(config, run, progress, asked=epochs is not None)
@@ -176,31 +177,14 @@ def _fit(model, config, dataset, run, progress, metrics, requests, replicas):
     averaged = AveragedValidation()
     callbacks = _callbacks(model, config, dataset, run, progress, replicas)
     callbacks += [averaged, checkpoints, requests]
-    try:
-        with requests.deferred():
-            try:
-                with averaged:
-                    fit(model, config, dataset, progress, metrics, callbacks, replicas)
-            except StoppedError:
-                checkpoints.write()
-                raise
+    with endings_explained(run, checkpoints), requests.deferred():
+        try:
+            with averaged:
+                fit(model, config, dataset, progress, metrics, callbacks, replicas)
+        except StoppedError:
             checkpoints.write()
-    except DivergedError as diverged:
-        if replicas.is_chief:
-            checkpoints.write_best()
-        raise InputError(_explain(diverged, run)) from None
-    except InputError as error:
-        raise InputError(f"{error}; then go on with --resume {run.path}") from None
-
-
-def _explain(diverged, run):
-    kept = "no epoch was finished"
-    if run.best_path.exists():
-        kept = f"{run.best_path} is the best model before it"
-    return (
-        f"{run.path}: the loss is no finite number any more, at step {diverged.step} in epoch "
-        f"{diverged.epoch}; {kept}; train anew with a lower --learning-rate, --warmup-epochs or --clip-norm 1"
-    )
+            raise
+        checkpoints.write()
 
 
 def _callbacks(model, config, dataset, run, progress, replicas):

@@ -1,0 +1,72 @@
+"""What ends a training before its time, as one line that says what is left and how to go on."""
+
+import re
+from contextlib import contextmanager
+
+import tensorflow as tf
+
+from keras_seg.errors import InputError
+from keras_seg.training.checkpoints import DivergedError
+
+OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
+_LONGEST_REASON = 100
+
+
+@contextmanager
+def memory_explained():
+    """Says how to train with less memory where it does not suffice, while nothing is written yet.
+
+    Raises:
+        InputError: It does not.
+    """
+    try:
+        yield
+    except OUT_OF_MEMORY as error:
+        raise InputError(_short_of_memory(error)) from None
+
+
+@contextmanager
+def endings_explained(run, checkpoints):
+    """Says how to go on, whatever ends the loop over epochs; the best model before it diverged is written.
+
+    Args:
+        run: `Run`.
+        checkpoints: `Checkpoints`.
+
+    Raises:
+        InputError: The loss is no finite number any more, memory does not suffice, or a file cannot be
+            written.
+    """
+    try:
+        yield
+    except DivergedError as diverged:
+        if checkpoints.replicas.is_chief:
+            checkpoints.write_best()
+        raise InputError(_explain(diverged, run)) from None
+    except OUT_OF_MEMORY as error:
+        raise InputError(
+            f"{run.path}: {_short_of_memory(error)}; if another program had the memory, go on with "
+            f"--resume {run.path}"
+        ) from None
+    except InputError as error:
+        raise InputError(f"{error}; then go on with --resume {run.path}") from None
+
+
+def _explain(diverged, run):
+    kept = "no epoch was finished"
+    if run.best_path.exists():
+        kept = f"{run.best_path} is the best model before it"
+    return (
+        f"{run.path}: the loss is no finite number any more, at step {diverged.step} in epoch "
+        f"{diverged.epoch}; {kept}; train anew with a lower --learning-rate, --warmup-epochs or --clip-norm 1"
+    )
+
+
+def _short_of_memory(error):
+    # TensorFlow tells at length which operations led to it.
+    told = re.search(r"OOM.*", str(error)) or re.search(r".+", str(error))
+    reason = told.group()[:_LONGEST_REASON] if told else "no more is to be had"
+    return (
+        f"memory does not suffice ({reason}); train anew with a smaller --batch-size, "
+        "which --accumulate makes up for, or a smaller --image-size"
+    )
