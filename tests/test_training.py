@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from keras_seg import InputError, Predictor, Run, TrainConfig, train
 from keras_seg.data import load_dataset
 from keras_seg.evaluation import evaluate_run
+from keras_seg.training.state import read_group, states
 
 EPOCHS = 3
 
@@ -91,3 +93,20 @@ def test_bad_data_leaves_no_run_folder(tmp_path):
     with pytest.raises(InputError, match="missing"):
         train(config(tmp_path / "missing", tmp_path / "run"), report=lambda line: None)
     assert not (tmp_path / "run").exists()
+
+
+def test_masks_to_validate_on_that_are_all_ignored_leave_the_last_model(eager, shapes_folder, tmp_path):
+    folder = tmp_path / "shapes"
+    shutil.copytree(shapes_folder, folder)
+    for sample in load_dataset(str(folder)).split("val"):
+        mask = cv2.imread(str(sample.mask), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(sample.mask), np.full_like(mask, 255))
+    lines, small = [], {"widths": [4, 8], "decoder_widths": [4]}
+    settings = config(folder, tmp_path / "run", model_options=small, epochs=2, checkpoint_every="1")
+    run = train(settings, report=lines.append)
+    assert lines[-2] == "no pixel of the validation masks is labeled, so the last model was kept"
+    assert lines[-1].startswith("best validation mean IoU -, pixel accuracy -; ")
+    last = states(run.path / "checkpoints")[0]
+    weights = [each for each in read_group(last, "model") if each.dtype == np.float32]
+    for found, expected in zip(run.load_model().get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(found, expected)

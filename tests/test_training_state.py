@@ -8,6 +8,7 @@ import pytest
 
 from keras_seg import InputError
 from keras_seg.training.checkpoints import Checkpoints, parse_interval
+from keras_seg.training.history import is_better
 from keras_seg.training.state import (
     Progress,
     newest_state,
@@ -118,3 +119,15 @@ def test_writing_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch):
     assert writes[0] == 60
     assert all(later - earlier >= 231 for earlier, later in itertools.pairwise(writes))
     assert len(writes) == 5
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [((0.1, 0.3, 0.2, 0.3), 2), ((0.0, 0.0, 0.0), 3), ((0.0, 0.2, 0.0), 2), ((0.3, 0.2), 1)],
+)
+def test_the_best_model_is_the_first_of_the_highest_score_and_the_last_where_there_is_none(scores, kept):
+    best, found = None, None
+    for epoch, score in enumerate(scores, start=1):
+        if is_better(score, best):
+            best, found = score, epoch
+    assert found == kept

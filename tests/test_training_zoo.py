@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,46 @@ def test_memory_is_that_of_the_training_alone():
     processor_seconds, peak = _wait(process)
     assert 200 << 20 < peak < 300 << 20 < held.nbytes
     assert process.returncode == 0 and 0 < processor_seconds < 60
+
+
+DAMAGES = [
+    ("zoo.json", '{"fl', "cannot be read (Unterminated string", "remove it"),
+    ("zoo.json", "[]", "does not have flags", "remove it"),
+    ("unet.json", "", "cannot be read (Expecting value", "remove it"),
+    ("unet.json", '{"parameters": 1}', "does not have seconds, processor_seconds, memory", "remove it"),
+    (
+        "unet/metrics.json",
+        "{",
+        "cannot be read (Expecting",
+        "evaluate --run {folder}/unet",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "found", "way_out"), DAMAGES)
+def test_a_damaged_file_is_one_line(zoo, tmp_path, name, content, found, way_out):
+    folder = tmp_path / "zoo"
+    shutil.copytree(zoo[0], folder)
+    (folder / name).write_text(content)
+    with pytest.raises(InputError) as error:
+        train_zoo(["unet"], folder, zoo[1], lambda line: None)
+    text = str(error.value)
+    assert f"{folder / name}: {found}" in text and way_out.format(folder=folder) in text
+    assert len(text.splitlines()) == 1 and (folder / "unet" / "best.keras").exists()
+
+
+def test_a_network_without_a_mean_iou_is_last_in_the_table(zoo, tmp_path):
+    folder, lines = tmp_path / "zoo", []
+    shutil.copytree(zoo[0], folder)
+    shutil.copytree(folder / "unet", folder / "segnet")
+    shutil.copy(folder / "unet.json", folder / "segnet.json")
+    path = folder / "segnet" / "metrics.json"
+    unlabeled = {**json.loads(path.read_text()), "mean_iou": None, "pixel_accuracy": None}
+    path.write_text(json.dumps(unlabeled))
+    assert train_zoo(["segnet", "unet"], folder, zoo[1], lines.append) == []
+    assert lines[0].startswith("segnet: mean IoU -, ")
+    rows = list(csv.DictReader((folder / "zoo.csv").open(newline="")))
+    assert [(row["network"], row["mean IoU"] == "-") for row in rows] == [("unet", False), ("segnet", True)]
 
 
 def test_other_flags_are_refused(zoo):

@@ -10,7 +10,7 @@ import numpy as np
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
 from keras_seg.training.distribution import Replicas
-from keras_seg.training.history import SCORE
+from keras_seg.training.history import SCORE, is_better
 from keras_seg.training.optimizers import inner_optimizer
 from keras_seg.training.replicated_model import unsynchronized
 from keras_seg.training.state import write_state
@@ -65,7 +65,7 @@ class Checkpoints(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.metrics = None
         score = float(logs[SCORE])
-        if self.progress.best is None or score > self.progress.best:
+        if is_better(score, self.progress.best):
             self.progress.best = score
             if self.replicas.is_chief:
                 with averaged_weights(self.model):

@@ -28,7 +28,7 @@ def finish(run, dataset, progress, report):
     export_saved_model(model, version, classes=dataset.classes, colors=dataset.colors)
     note_finished(run, progress.step)
     if metrics["mean_iou"] is None:
-        report("no pixel of the validation masks is labeled, so that the last model was kept as the best")
+        report("no pixel of the validation masks is labeled, so the last model was kept")
     report(
         f"best validation mean IoU {fraction(metrics['mean_iou'])}, pixel accuracy "
         f"{fraction(metrics['pixel_accuracy'])}; {run.path} holds metrics.json, history.csv, curves.png, "

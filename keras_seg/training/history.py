@@ -25,6 +25,14 @@ def read_history(path):
         raise InputError(f"{path}: is no history of a training; remove it to start the curves anew") from None
 
 
+def is_better(score, best):
+    """Whether a model's validation mean IoU makes it the best, where `best` is that before it, or None.
+
+    Where nothing of the validation masks is labeled, all of them are 0, and the last model is the best.
+    """
+    return best is None or score > best or score == best == 0
+
+
 def best_row(rows):
     """The row with the best validation mean IoU, the first of equals; None where there is none."""
     return max(rows, key=lambda row: row[SCORE], default=None)

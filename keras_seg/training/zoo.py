@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from keras_seg.errors import InputError
+from keras_seg.evaluation.tables import fraction
 from keras_seg.files import make_folder, replacing
 from keras_seg.memory import peak_bytes
 from keras_seg.runs import CONFIG, Run
@@ -55,14 +56,14 @@ def train_zoo(names, folder, flags=(), report=print):
                 report(f"{name}: failed, see {log}: {reason}")
                 continue
             row = _finish(folder, name)
-        report(f"{name}: mean IoU {row['mean_iou']:.3f}, {_rounded(row['seconds'])} s")
+        report(f"{name}: mean IoU {fraction(row['mean_iou'])}, {_rounded(row['seconds'])} s")
         _write_table(folder)
     return failed
 
 
 def _check_settings(path, flags):
     if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))["flags"]
+        before = _load(path, ("flags",))["flags"]
         if before != flags:
             raise InputError(
                 f"{path.parent}: was started with {shlex.join(before) or 'no flags'}; go on with them, or "
@@ -136,7 +137,22 @@ def _finish(folder, name):
 
 
 def _costs(path):
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else dict.fromkeys(_COSTS)
+    return _load(path, _COSTS) if path.exists() else dict.fromkeys(_COSTS)
+
+
+def _load(path, keys, way_out="remove it, to go on without what it says"):
+    """The dict that a file holds.
+
+    Raises:
+        InputError: It cannot be read, or has not these keys.
+    """
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); {way_out}") from None
+    if not isinstance(row, dict) or not row.keys() >= set(keys):
+        raise InputError(f"{path}: does not have {', '.join(keys)}; {way_out}")
+    return row
 
 
 def _write(path, row):
@@ -150,14 +166,15 @@ def _read(folder, name):
     row = _costs(path)
     if "parameters" not in row:
         return None
-    metrics = json.loads((folder / name / METRICS).read_text(encoding="utf-8"))
+    anew = f"make it anew: python -m keras_seg evaluate --run {folder / name}"
+    metrics = _load(folder / name / METRICS, ("mean_iou", "pixel_accuracy", "classes"), anew)
     return {**metrics, **row, "name": name}
 
 
 def _write_table(folder):
-    found = (_read(folder, path.stem) for path in folder.glob("*.json") if path.name != SETTINGS)
+    found = (_read(folder, path.parent.name) for path in folder.glob(f"*/{METRICS}"))
     rows = [row for row in found if row]
-    rows.sort(key=lambda row: -row["mean_iou"])
+    rows.sort(key=lambda row: -(row["mean_iou"] or 0))
     classes = [each["name"] for each in rows[0]["classes"]]
     costs = ["seconds", "processor seconds", "MiB"]
     head = ["network", "parameters", "mean IoU", "pixel accuracy", *classes, *costs]
@@ -165,9 +182,9 @@ def _write_table(folder):
         [
             row["name"],
             f"{row['parameters']:,}",
-            f"{row['mean_iou']:.3f}",
-            f"{row['pixel_accuracy']:.3f}",
-            *("-" if each["iou"] is None else f"{each['iou']:.3f}" for each in row["classes"]),
+            fraction(row["mean_iou"]),
+            fraction(row["pixel_accuracy"]),
+            *(fraction(each["iou"]) for each in row["classes"]),
             _rounded(row["seconds"]),
             _rounded(row["processor_seconds"]),
             _rounded(row["memory"] and row["memory"] / _MIB),
