@@ -49,6 +49,16 @@ def test_a_description_is_read(tmp_path):
     assert [len(dataset.split(name)) for name in ("train", "val")] == [2, 1]
 
 
+@pytest.mark.parametrize("spelling", ["val", "valid", "validation"])
+def test_a_split_of_the_description_may_be_spelled_as_a_folder_may(tmp_path, spelling):
+    splits = {"training": SPLITS["train"], spelling: SPLITS["val"]}
+    write_folder(tmp_path, 4, images="a", labels="b", description={"splits": splits})
+    write_folder(tmp_path, 2, images="c", labels="d")
+    dataset = load_dataset(tmp_path)
+    assert {name: len(samples) for name, samples in dataset.splits.items()} == {"train": 4, "val": 2}
+    assert dataset.splits["val"][0].image == tmp_path / "c/0.jpg"
+
+
 def test_arguments_win_over_the_description(tmp_path):
     write_folder(tmp_path, 4, description={"classes": ["x", "y"], "ignore_label": 9})
     dataset = load_dataset(tmp_path, ignore_label=7, num_classes=3)
@@ -174,6 +184,14 @@ def _description(text):
         (_description('{"ignore_label": true}'), r"'ignore_label' must be a mask value .* received true"),
         (_description('{"mask_values": [1, 1]}'), r"'mask_values' must be a list of different"),
         (_description('{"splits": {"train": 3}}'), r"'splits' must be like"),
+        (
+            _description('{"splits": {"train": "a.csv", "dev": "b.csv"}}'),
+            r"dataset\.json: 'dev' is no split; the splits are train, val, test",
+        ),
+        (
+            _description('{"splits": {"val": "a.csv", "valid": "b.csv"}}'),
+            r"dataset\.json: has the split val twice, also as 'valid'; keep one of them",
+        ),
         (_description('{"splits": {"train": "no.csv"}}'), r"no\.csv: cannot be read as a list: No such file"),
         (
             _description('{"splits": {"train": {"images": "images", "masks": "no"}}}'),

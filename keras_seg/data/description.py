@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_seg.data.samples import MAX_CLASSES
+from keras_seg.data.samples import MAX_CLASSES, split_name
 from keras_seg.data.texts import parse_json, read_text
 from keras_seg.errors import InputError
 
@@ -19,8 +19,8 @@ class Description(NamedTuple):
         colors: RGB (0..255) per class.
         ignore_label: a mask value to ignore besides 255.
         mask_values: the mask value of each class, in id order.
-        splits: split name to the keys `images`, `masks` (folders) and, optionally, `mask_suffix`, or to the
-            name of a list file; relative to the data folder.
+        splits: train, val or test to the keys `images`, `masks` (folders) and, optionally, `mask_suffix`, or
+            to the name of a list file; relative to the data folder.
         ignore_labels: more mask values or RGB colors to ignore.
         mask_colors: the RGB color of each class in the masks; True: they are `colors`.
         reduce_zero_label: whether 0 is ignored and value k is class k - 1.
@@ -45,7 +45,16 @@ def read_description(root: Path) -> Description:
     path = root / FILE_NAME
     if not path.exists():
         return Description()
-    content = parse_json(path, read_text(path))
+    return parse_description(path, read_text(path))
+
+
+def parse_description(path: Path, text: str) -> Description:
+    """Returns what the text of a dataset.json says; `path` is for the messages.
+
+    Raises:
+        InputError: as `read_description` does.
+    """
+    content = parse_json(path, text)
     if not isinstance(content, dict):
         raise InputError(f"{path}: must hold an object {{...}}, not {_shown(content)}.")
     for key in content:
@@ -60,7 +69,18 @@ def read_description(root: Path) -> Description:
     described = Description(**values)
     _check_lengths(path, described)
     _check_meaning(path, described)
-    return described
+    return described._replace(splits=_named(path, described.splits))
+
+
+def _named(path, splits):
+    """Returns the splits by their names here, whichever spelling people chose."""
+    named = {}
+    for spelling, entry in (splits or {}).items():
+        name = split_name(spelling, path)
+        if name in named:
+            raise InputError(f"{path}: has the split {name} twice, also as {spelling!r}; keep one of them.")
+        named[name] = entry
+    return named or None
 
 
 def _check_lengths(path, described):

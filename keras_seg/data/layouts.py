@@ -6,11 +6,10 @@ Everingham et al., 2010 (Pascal VOC); Cordts et al., 2016 (Cityscapes, arXiv:160
 from pathlib import Path
 
 from keras_seg.data.description import Description
-from keras_seg.data.samples import Sample
+from keras_seg.data.samples import SPLITS, Sample
 from keras_seg.data.sources import LIST_SUFFIXES, Found, match_folders, match_list, match_names, read_rows
 from keras_seg.errors import InputError
 
-_SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test",)}
 # Images and masks of a split, relative to the data folder.
 _FOLDERS = (
     ("images/{split}", "masks/{split}"),
@@ -90,7 +89,7 @@ def _lists(root):
 def _list_files(folder):
     return {
         name: path
-        for name, spellings in _SPLITS.items()
+        for name, spellings in SPLITS.items()
         for path in [folder / (spelling + suffix) for spelling in spellings for suffix in LIST_SUFFIXES]
         if path.is_file()
     }
@@ -99,7 +98,7 @@ def _list_files(folder):
 def _folders(root):
     for layout in _FOLDERS:
         found = {}
-        for name, spellings in _SPLITS.items():
+        for name, spellings in SPLITS.items():
             for spelling in spellings:
                 folders = [root / part.format(split=spelling) for part in layout]
                 if name not in found and all(folder.is_dir() for folder in folders):

@@ -10,6 +10,30 @@ from keras_seg.errors import InputError
 MAX_CLASSES = 254  # ids 0..253 in a uint8 mask; 254 marks a value that is no class, 255 is ignored
 
 
+# What people call a split, by its name here.
+SPLITS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+
+def split_name(spelling: str, source) -> str:
+    """Returns train, val or test for any spelling of it.
+
+    Args:
+        spelling: such as "validation".
+        source: the file or flag that it comes from, for the message.
+
+    Raises:
+        InputError: it is none.
+    """
+    for name, spellings in SPLITS.items():
+        if spelling in spellings:
+            return name
+    raise InputError(f"{source}: {spelling!r} is no split; the splits are {', '.join(SPLITS)}.")
+
+
 def default_names(count: int) -> tuple[str, ...]:
     """Returns the names of classes that nobody named."""
     return tuple(f"class_{index}" for index in range(count))
