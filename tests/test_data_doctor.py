@@ -10,6 +10,7 @@ from keras_seg.cli import main
 from keras_seg.data import check_dataset, load_dataset
 from keras_seg.data.doctor import examine
 from keras_seg.errors import InputError
+from keras_seg.training.class_weights import class_weights
 
 CLASSES = {"classes": ["x", "y", "z"]}
 SIZE = (48, 64)
@@ -57,9 +58,10 @@ def test_pixels_images_and_weights_are_counted(folder):
     assert report.pixels["train"].tolist() == [48 * 64 + 7 * 24 * 64, 7 * 12 * 64, 7 * 6 * 64]
     assert report.images["train"].tolist() == [8, 7, 7]
     assert report.ignored["train"] == 7 * 6 * 64
-    # By hand: pixels of a class by pixels of the images with it, in rows of 48.
-    frequencies = np.array([(48 + 7 * 24) / (8 * 48), 12 / 48, 6 / 48])
+    # By hand: pixels of a class by labeled pixels of the images with it, in rows of 48, 6 of them ignored.
+    frequencies = np.array([(48 + 7 * 24) / (48 + 7 * 42), 12 / 42, 6 / 42])
     np.testing.assert_allclose(report.weights, np.median(frequencies) / frequencies, atol=1e-4)
+    np.testing.assert_allclose(report.weights, class_weights("balanced", load_dataset(folder)), atol=1e-4)
 
 
 def _orphan_image(root):

@@ -15,7 +15,7 @@ from keras_seg.data.inspection import Problem, inspect_pair
 from keras_seg.data.reading import parallel_map
 from keras_seg.data.samples import Dataset
 from keras_seg.data.suggestions import suggest_description
-from keras_seg.data.tally import count_classes, median_frequency_weights
+from keras_seg.data.tally import count_classes, facts_weights
 from keras_seg.errors import InputError
 
 CLEAN, WARNED, FAILED = 0, 1, 2
@@ -109,7 +109,7 @@ def examine(source, progress=iter, **options) -> Report:
         pixels={split: table.pixels for split, table in tables.items()},
         images={split: table.images for split, table in tables.items()},
         ignored={split: table.ignored for split, table in tables.items()},
-        weights=median_frequency_weights(dataset, facts["train"]) if "train" in tables else [],
+        weights=facts_weights(dataset, facts["train"]) if "train" in tables else [],
         errors=errors,
         warnings=warnings,
         suggestion=suggest_description(described, dataset, _every(facts)),

@@ -3,6 +3,7 @@
 Median frequency weights: Eigen and Fergus, 2015 (arXiv:1411.4734), section 6.3.2.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -23,35 +24,51 @@ class Tally(NamedTuple):
 
 def count_classes(dataset: Dataset, facts: dict[str, list[Facts]]) -> dict[str, Tally]:
     """Counts the classes of each split, in the pairs that could be read."""
-    table, tallies = label_table(dataset), {}
+    tallies = {}
     for split, found in facts.items():
-        pixels, images = np.zeros((2, dataset.num_classes), np.int64)
-        ignored = 0
-        for fact in found:
-            if fact.counts:
-                ids = table[list(fact.counts)]
-                counts = np.array(list(fact.counts.values()))
-                is_class = ids < dataset.num_classes
-                np.add.at(pixels, ids[is_class], counts[is_class])
-                images[np.unique(ids[is_class])] += 1
-                ignored += int(counts[ids == IGNORE].sum())
-        tallies[split] = Tally(pixels, images, ignored)
+        pixels, images = np.zeros((2, IGNORE + 1), np.int64)
+        for counts in _pixels_of_masks(dataset, found):
+            pixels += counts
+            images += counts > 0
+        tallies[split] = Tally(
+            pixels[: dataset.num_classes], images[: dataset.num_classes], int(pixels[IGNORE])
+        )
     return tallies
 
 
-def median_frequency_weights(dataset: Dataset, facts: list[Facts]) -> list[float | None]:
-    """Returns the weight of each class, None where it does not occur.
+def facts_weights(dataset: Dataset, facts: list[Facts]) -> list[float | None]:
+    """Returns `median_frequency_weights` of the pairs that could be read, None for a class without pixels."""
+    counts = (pixels[: dataset.num_classes] for pixels in _pixels_of_masks(dataset, facts))
+    weights = median_frequency_weights(counts, dataset.num_classes)
+    return [None if np.isnan(weight) else round(float(weight), 4) for weight in weights]
 
-    A class's frequency is its pixels by all pixels of the images that hold it; its weight is the median of
-    all frequencies by its own.
+
+def median_frequency_weights(masks: Iterable[np.ndarray], num_classes: int) -> np.ndarray:
+    """Returns the weight of each class, float64 [C], NaN where it does not occur.
+
+    A class's frequency is its part of the labeled pixels of the masks that show it; its weight is the median
+    of all frequencies by its own (Eigen and Fergus, 2015; SegNet trains so).
+
+    Args:
+        masks: of each mask, the pixels per class [C]; those that are ignored do not count.
+        num_classes: C.
     """
+    shown, seen = np.zeros((2, num_classes))
+    for counts in masks:
+        shown += counts
+        seen += counts.sum() * (counts > 0)
+    present = shown > 0
+    if not present.any():
+        return np.full(num_classes, np.nan)
+    frequency = np.divide(shown, seen, out=np.full(num_classes, np.nan), where=present)
+    return np.median(frequency[present]) / frequency
+
+
+def _pixels_of_masks(dataset, facts):
+    """Yields the pixels per id, int64 [256], of each mask that could be read."""
     table = label_table(dataset)
-    around = np.zeros(dataset.num_classes, np.int64)
     for fact in facts:
         if fact.counts:
-            ids = np.unique(table[list(fact.counts)])
-            around[ids[ids < dataset.num_classes]] += sum(fact.counts.values())
-    pixels = count_classes(dataset, {"train": facts})["train"].pixels
-    frequencies = np.divide(pixels, around, where=around > 0, out=np.full(len(pixels), np.nan))
-    median = np.nanmedian(frequencies) if (around > 0).any() else np.nan
-    return [None if np.isnan(part) else round(float(median / part), 4) for part in frequencies]
+            pixels = np.zeros(IGNORE + 1, np.int64)
+            np.add.at(pixels, table[list(fact.counts)], list(fact.counts.values()))
+            yield pixels

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_seg.data import eval_batches
+from keras_seg.data.tally import median_frequency_weights
 from keras_seg.errors import InputError
 from keras_seg.palette import IGNORE
 
@@ -31,9 +32,8 @@ def parse_class_weights(text):
 def class_weights(text, dataset):
     """The weight of each class, None for 1 each.
 
-    Balanced: the median of the classes' frequencies by the class's own, a frequency being its part of the
-    labeled pixels of the images that show it (Eigen and Fergus, 2015, arXiv:1411.4734, section 6.3.2; SegNet
-    trains so). A class that no mask shows has the weight 1.
+    Balanced: `median_frequency_weights` of the training masks, as the doctor shows them. A class that no mask
+    shows has the weight 1.
 
     Args:
         text: As `parse_class_weights` takes it.
@@ -52,13 +52,10 @@ def class_weights(text, dataset):
                 f"--class-weights must be {dataset.num_classes} numbers, for {names}; received {len(weights)}"
             )
         return weights
-    shown, seen = np.zeros((2, dataset.num_classes))
-    for _, masks in eval_batches(dataset, "train"):
-        for mask in np.asarray(masks):
-            counts = np.bincount(mask[mask != IGNORE], minlength=dataset.num_classes)
-            shown += counts
-            seen += counts.sum() * (counts > 0)
-    present = shown > 0
-    frequency = np.divide(shown, seen, out=np.ones_like(shown), where=present)
-    balanced = np.where(present, np.median(frequency[present]) / frequency, 1.0)
-    return tuple(float(weight) for weight in balanced)
+    counts = (
+        np.bincount(mask[mask != IGNORE], minlength=dataset.num_classes)
+        for _, masks in eval_batches(dataset, "train")
+        for mask in np.asarray(masks)
+    )
+    balanced = median_frequency_weights(counts, dataset.num_classes)
+    return tuple(1.0 if np.isnan(weight) else float(weight) for weight in balanced)
