@@ -112,6 +112,12 @@ def test_colors_can_be_ignored(tmp_path):
     assert (_ids(dataset)[1] == IGNORE).all()
 
 
+def test_a_color_cannot_be_ignored_in_masks_of_values(tmp_path):
+    root = _write(tmp_path, png(IDS), {"classes": ["a", "b", "c"], "ignore_labels": [[2, 2, 2]]})
+    with pytest.raises(InputError, match=r"color \[2, 2, 2\] is ignored, but the masks hold values; write"):
+        load_dataset(root)
+
+
 def test_a_color_that_is_no_class_is_named(tmp_path):
     colored = _colored(IDS)
     colored[1] = (224, 224, 192)

@@ -28,29 +28,18 @@ def run(arguments):
 
     from keras_seg.data.doctor import examine
     from keras_seg.data.reports import as_json, draw_sheet, format_report
+    from keras_seg.data.writing import write_description
     from keras_seg.inference.images import write_image
 
     report = examine(arguments.folder, partial(tqdm, unit="pair", desc="doctor"), **mask_options(arguments))
     print(json.dumps(as_json(report), indent=2) if arguments.json else format_report(report))
-    written = [_fix(report)] if arguments.fix else []
+    written = []
+    if arguments.fix:
+        folder = report.root if report.root.is_dir() else report.root.parent
+        written.append(write_description(folder, report.suggestion, keep_old=True))
     if arguments.sheet:
         write_image(arguments.sheet, draw_sheet(report))
         written.append(arguments.sheet)
     for path in written if not arguments.json else ():
         print(f"written to {path}")
     return report.status
-
-
-def _fix(report):
-    from keras_seg.data.description import FILE_NAME
-    from keras_seg.data.reports import format_description
-    from keras_seg.files import replacing
-
-    folder = report.root if report.root.is_dir() else report.root.parent
-    path, text = folder / FILE_NAME, format_description(report.suggestion) + "\n"
-    if path.exists():
-        with replacing(path.with_suffix(".json.bak")) as backup:
-            backup.write_bytes(path.read_bytes())
-    with replacing(path) as new:
-        new.write_text(text, encoding="utf-8")
-    return path

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_seg.data.checks import are_colored, classes_of_values, problems_of
+from keras_seg.data.checks import classes_of_values, problems_of
 from keras_seg.data.diagnosis import class_warnings
 from keras_seg.data.duplicates import repeated_images, similar_images
-from keras_seg.data.folders import describe, open_source, with_options, with_val
+from keras_seg.data.folders import describe, mask_colors_of, open_source, with_options, with_val
 from keras_seg.data.inspection import Problem, inspect_pair
 from keras_seg.data.reading import parallel_map
 from keras_seg.data.samples import Dataset
@@ -87,7 +87,9 @@ def examine(source, progress=iter, **options) -> Report:
             warnings.append(Problem("split", text))
         except InputError as error:
             errors.append(Problem("split", str(error)))
-    facts = _look(splits, described, progress)
+    masks = [sample.mask for samples in splits.values() for sample in samples]
+    by_color = bool(mask_colors_of(described, masks))
+    facts = _look(splits, by_color, progress)
     dataset = None
     try:
         dataset = describe(root, splits, described, scan=partial(_classes_of, facts))
@@ -112,16 +114,11 @@ def examine(source, progress=iter, **options) -> Report:
         weights=facts_weights(dataset, facts["train"]) if "train" in tables else [],
         errors=errors,
         warnings=warnings,
-        suggestion=suggest_description(described, dataset, _every(facts)),
+        suggestion=suggest_description(described, dataset, _every(facts), by_color),
     )
 
 
-def _look(splits, described, progress):
-    masks = [sample.mask for samples in splits.values() for sample in samples]
-    by_color = bool(described.mask_colors)
-    if not by_color and described.mask_colors is None and described.colors:
-        is_told = described.mask_values or described.reduce_zero_label
-        by_color = not is_told and are_colored(masks)
+def _look(splits, by_color, progress):
     places = [(split, sample) for split, samples in splits.items() for sample in samples]
     look = partial(inspect_pair, by_color=by_color, with_print=True)
     facts = {split: [] for split in splits}

@@ -141,7 +141,8 @@ def describe(root, splits, described: Description, num_classes=None, classes=Non
     ignored = described.ignore_labels or ()
     if described.reduce_zero_label:
         ignored = (*ignored, 0)
-    mask_colors, values = _mask_colors(described, masks), described.mask_values
+    mask_colors, values = mask_colors_of(described, masks), described.mask_values
+    _check_ignored(root, (described.ignore_label, *ignored), mask_colors, described.mask_values)
     names = classes or _names(described, num_classes, values or mask_colors)
     if names is None:
         skipped = {label for label in (described.ignore_label, *ignored) if isinstance(label, int)}
@@ -155,7 +156,6 @@ def describe(root, splits, described: Description, num_classes=None, classes=Non
                 f"{root}: has {len(names)} classes and {len(meaning)} {key.replace('_', ' ')};"
                 f" correct `classes` or `{key}` in dataset.json."
             )
-    _check_ignored(root, (described.ignore_label, *ignored), mask_colors, described.mask_values)
     colors = described.colors if described.colors and len(described.colors) == len(names) else mask_colors
     if colors is None:
         colors = tuple(tuple(color) for color in default_colors(len(names)).tolist())
@@ -182,6 +182,11 @@ def _check_ignored(root, ignored, mask_colors, mask_values):
                 f"{root}: the value {max(map(max, ignored))} is ignored, but masks in color hold 0 to 255;"
                 " correct `ignore_label` or --ignore-label."
             )
+    elif colors := [label for label in ignored if not isinstance(label, int)]:
+        raise InputError(
+            f"{root}: the color {list(min(colors))} is ignored, but the masks hold values; write the value to"
+            " ignore into `ignore_labels`, or the colors of the classes into `mask_colors`."
+        )
     both = ignored & set(mask_colors or mask_values or ())
     if both:
         raise InputError(
@@ -189,7 +194,8 @@ def _check_ignored(root, ignored, mask_colors, mask_values):
         )
 
 
-def _mask_colors(described, masks):
+def mask_colors_of(described, masks):
+    """Returns the color of each class in the masks, or None where these hold values."""
     if described.mask_colors is True:
         return described.colors
     if described.mask_colors is None and described.colors:

@@ -10,6 +10,7 @@ import numpy as np
 from keras_seg import palette
 from keras_seg.data.labels import NO_CLASS
 from keras_seg.data.reading import read_sample
+from keras_seg.data.writing import format_description
 from keras_seg.errors import InputError
 
 _MOST_LINES = 10  # Problems of one kind that the text lists
@@ -59,12 +60,6 @@ def as_json(report) -> dict:
         "warnings": [{"kind": problem.kind, "text": problem.text} for problem in report.warnings],
         "dataset_json": report.suggestion,
     }
-
-
-def format_description(description) -> str:
-    """Returns the text of a dataset.json, a key a line."""
-    entries = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in description.items())
-    return "{\n" + ",\n".join(entries) + "\n}"
 
 
 def draw_sheet(report, count=6):

@@ -10,42 +10,66 @@ from keras_seg.data.samples import default_names
 from keras_seg.palette import IGNORE, default_colors
 
 _MOST = 64  # Values or colors; more are no classes.
+_MEANINGS = ("mask_values", "mask_colors", "reduce_zero_label")  # Each excludes the others.
 
 
-def suggest_description(described, dataset, facts) -> dict:
+def suggest_description(described, dataset, facts, by_color) -> dict:
     """Returns the keys for a dataset.json.
 
-    What dataset.json says already is kept. The rest is a guess, to be read before it is used: 0 and 255 are
-    two classes, ids from 1 on are off by one, colors and far-apart values are classes in rising order.
+    What dataset.json says already is kept, unless the masks cannot mean it. The rest is a guess, to be read
+    before it is used: 0 and 255 are two classes, ids from 1 on are off by one, colors and far-apart values
+    are classes in rising order.
 
     Args:
         described: Description of the folder.
         dataset: Dataset, or None where its classes are not clear.
         facts: Facts of all pairs.
+        by_color: whether the facts count colors, and not values.
     """
+    told = described._asdict().items()
+    keys = {key: value for key, value in told if value is not None and value is not False and value != ()}
+    guess = {} if by_color else _guess(described, dataset, facts)
+    if guess:
+        keys = {key: value for key, value in keys.items() if key not in _MEANINGS} | guess
+    _keep_ignored(keys, by_color or "mask_colors" in keys)
+    if dataset is not None:
+        keys.setdefault("classes", dataset.classes)
+    if "classes" in keys and len(keys.get("colors", keys["classes"])) != len(keys["classes"]):
+        del keys["colors"]
+    if dataset is not None and "mask_colors" not in keys and len(keys["classes"]) == dataset.num_classes:
+        keys.setdefault("colors", dataset.colors)
+    return keys
+
+
+def _guess(described, dataset, facts):
+    """Returns what masks that are read by their values should have in dataset.json, if it is not there."""
     counted = [fact for fact in facts if fact.counts]
-    values = sorted(set().union(*(fact.counts for fact in counted)))
     # A mask of more colors went through JPEG; the others tell what was meant.
     colored = [fact.colors for fact in facts if fact.colors and len(fact.colors) <= _MOST]
     colors = sorted(set().union(*colored))
-    told = described._asdict().items()
-    keys = {key: value for key, value in told if value is not None and value is not False and value != ()}
-    if dataset is not None and not dataset.mask_colors:
-        keys |= _repaired(dataset, values)
-    if not described.mask_colors and 0 < len(colors) <= _MOST and 2 * len(counted) < len(facts):
-        keys |= _color_classes(described, colors)
-    elif dataset is None and 0 < len(values) <= _MOST:
-        counts = Counter()
-        for fact in counted:
-            counts.update(fact.counts)
-        if not is_smeared(counts):
-            keys["mask_values"] = values if _are_greys(values) else [v for v in values if v != IGNORE]
-            keys["classes"] = default_names(len(keys["mask_values"]))
+    if 0 < len(colors) <= _MOST and 2 * len(counted) < len(facts):
+        return _color_classes(described, colors)
+    values = sorted(set().union(*(fact.counts for fact in counted)))
     if dataset is not None:
-        keys.setdefault("classes", dataset.classes)
-    if dataset is not None and "mask_colors" not in keys:
-        keys.setdefault("colors", dataset.colors)
-    return keys
+        return _repaired(dataset, values)
+    counts = Counter()
+    for fact in counted:
+        counts.update(fact.counts)
+    return {} if is_smeared(counts) else _value_classes(described, values)
+
+
+def _value_classes(described, values):
+    ignored = set(_possible((described.ignore_label, *(described.ignore_labels or ())), by_color=False))
+    labels = {}
+    if described.reduce_zero_label:
+        ignored.add(0)
+        labels = {"ignore_labels": (*(described.ignore_labels or ()), 0)}
+    kept = [value for value in values if value not in ignored]
+    if kept and not _are_greys(kept):
+        kept = [value for value in kept if value != IGNORE]
+    if not 0 < len(kept) <= _MOST:
+        return {}
+    return {"mask_values": kept, "classes": _names(described, len(kept))} | labels
 
 
 def _are_greys(values):
@@ -55,7 +79,8 @@ def _are_greys(values):
 
 def _repaired(dataset, values):
     """Keys that make classes of values that are none, or would be ignored by mistake."""
-    if values == [0, IGNORE] and dataset.num_classes == 2:
+    is_told = IGNORE in (dataset.ignore_label, *dataset.ignore_labels)
+    if values == [0, IGNORE] and dataset.num_classes == 2 and not is_told:
         return {"mask_values": [0, IGNORE]}
     wrong = [value for value in values if label_table(dataset)[value] == NO_CLASS]
     is_unnamed = dataset.classes == default_names(dataset.num_classes)
@@ -73,5 +98,29 @@ def _color_classes(described, codes):
     if set(found) <= set(voc):
         found = voc[: max(voc.index(color) for color in found) + 1]
         found = found if len(found) <= _MOST else [code_color(code) for code in codes]
-    names = described.classes if described.classes and len(described.classes) == len(found) else None
-    return {"mask_colors": found, "classes": names or default_names(len(found))}
+    labels = (described.ignore_label, *(described.ignore_labels or ()))
+    ignored = {(label,) * 3 if isinstance(label, int) else label for label in labels}
+    found = [color for color in found if color not in ignored]
+    return {"mask_colors": found, "classes": _names(described, len(found))} if found else {}
+
+
+def _names(described, count):
+    """Returns the names that were given, where they are as many."""
+    names = described.classes or ()
+    return names if len(names) == count else default_names(count)
+
+
+def _keep_ignored(keys, by_color):
+    """Leaves of the labels to ignore those that the masks can hold."""
+    if not _possible([keys.get("ignore_label")], by_color):
+        keys.pop("ignore_label", None)
+    if labels := _possible(keys.pop("ignore_labels", ()), by_color):
+        keys["ignore_labels"] = labels
+
+
+def _possible(labels, by_color):
+    """Returns the labels that masks in color, or masks of values, can hold; a grey is a value as well."""
+    if by_color:
+        return [label for label in labels if label is not None and np.max(label) <= IGNORE]
+    colors = {label: label[0] for label in labels if isinstance(label, tuple) and len(set(label)) == 1}
+    return [colors.get(label, label) for label in labels if isinstance(label, int) or label in colors]

@@ -1,0 +1,44 @@
+"""Writes dataset.json."""
+
+import itertools
+import json
+from pathlib import Path
+
+from keras_seg.data.description import FILE_NAME, parse_description
+from keras_seg.files import replacing
+
+
+def format_description(content: dict) -> str:
+    """Returns the text of a dataset.json, a key a line."""
+    entries = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
+    return "{\n" + ",\n".join(entries) + "\n}"
+
+
+def write_description(folder: Path, content: dict, *, keep_old: bool) -> Path:
+    """Writes a folder's dataset.json.
+
+    Args:
+        folder: the data folder.
+        content: its keys.
+        keep_old: whether to leave another dataset.json that is there as dataset.json.bak, or .bak2 and so on
+            where there is one already.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: the content is none that `read_description` takes, or it cannot be written.
+    """
+    path, text = folder / FILE_NAME, format_description(content) + "\n"
+    parse_description(path, text)
+    if keep_old and path.exists() and path.read_bytes() != text.encode():
+        with replacing(_unused(folder / f"{FILE_NAME}.bak")) as backup:
+            backup.write_bytes(path.read_bytes())
+    with replacing(path) as new:
+        new.write_text(text, encoding="utf-8")
+    return path
+
+
+def _unused(path):
+    numbered = (path.with_name(f"{path.name}{number}") for number in itertools.count(2))
+    return next(each for each in itertools.chain([path], numbered) if not each.exists())
