@@ -159,6 +159,82 @@ def test_two_images_that_differ_in_their_ending_alone_are_refused(tmp_path, caps
     assert "would have one mask, a.png; rename one" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("description", ['{"classes": ["ground", "dog", "cat"]}', "\ufeff{}"])
+def test_a_description_that_is_there_is_completed(labelme, tmp_path, description):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/dataset.json").write_text(description, encoding="utf-8")
+    assert main(["convert", str(labelme), "--output", str(tmp_path / "out")]) == 0
+    assert set(load_dataset(tmp_path / "out").classes) >= {"cat", "dog"}
+    assert read_mask(tmp_path / "out/masks/train/a.png")[5, 6] == (1 if "ground" in description else 2)
+
+
+@pytest.mark.parametrize("name", ['tv 12" left', "a, b; c", " # 1", "\u00fc"])
+def test_an_image_of_any_name_is_found_again(labelme, tmp_path, name):
+    for suffix in (".jpg", ".json"):
+        (labelme / f"a{suffix}").rename(labelme / f"{name}{suffix}")
+    _labelme(labelme, name, [_shape("dog", SQUARE)])
+    assert main(["convert", str(labelme), "--output", str(tmp_path / "out")]) == 0
+    splits = load_dataset(tmp_path / "out").splits.values()
+    assert {sample.image.stem for split in splits for sample in split} == {name, "b", "c"}
+
+
+@pytest.mark.parametrize("name", ["a\tb", "a\nb", "a\\b", "a\udcfcb"])
+def test_a_name_that_no_list_can_hold_is_refused_before_a_mask_is_written(labelme, tmp_path, name, capsys):
+    moved = labelme.rename(tmp_path / name)
+    assert main(["convert", str(moved), "--output", str(tmp_path / "out")]) == 2
+    assert "has a path that a list of pairs cannot hold; rename it" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("point", ["[NaN, 1]", "[Infinity, 1]", "[1, -1e300]", f"[1, {10**400}]"])
+def test_a_point_that_is_nowhere_is_refused(labelme, tmp_path, point, capsys):
+    text = (labelme / "a.json").read_text().replace("[5, 4]", point)
+    (labelme / "a.json").write_text(text)
+    assert main(["convert", str(labelme), "--output", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "a.json: the shape 'dog' has the point [" in error or "OverflowError" in error
+    _coco(
+        tmp_path / "coco.json", [{"id": 1, "image_id": 0, "category_id": 3, "segmentation": [["X", 1] * 3]}]
+    )
+    (tmp_path / "coco.json").write_text((tmp_path / "coco.json").read_text().replace('"X", 1', point[1:-1]))
+    assert main(["convert", str(tmp_path / "coco.json"), "--output", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "coco.json: annotation 1 has the point [" in error or "OverflowError" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_pairs_of_a_split_are_not_replaced(labelme, tmp_path, capsys):
+    flags = ["--output", str(tmp_path / "out")]
+    assert main(["convert", str(labelme), *flags]) == 0
+    before = {path: path.read_bytes() for path in tmp_path.glob("out/**/*") if path.is_file()}
+    other = tmp_path / "other"
+    _images(other, "d.jpg")
+    _labelme(other, "d", [_shape("dog", SQUARE), _shape("cat", SQUARE)])
+    for split in ("train", "training"):
+        assert main(["convert", str(other), *flags, "--split", split]) == 2
+        assert "train.csv: has the pairs of train already; name another --split" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in tmp_path.glob("out/**/*") if path.is_file()}
+    assert main(["convert", str(other), *flags, "--split", "validation"]) == 0
+    assert {name: len(each) for name, each in load_dataset(tmp_path / "out").splits.items()} == {
+        "train": 3,
+        "val": 1,
+    }
+
+
+@pytest.mark.parametrize("split", ["../../evil", "", "dev"])
+def test_a_split_of_another_name_is_refused(labelme, tmp_path, split, capsys):
+    assert main(["convert", str(labelme), "--output", str(tmp_path / "out"), "--split", split]) == 2
+    assert f"--split: {split!r} is no split; the splits are train, val, test" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("label", ["", "c\ud83d"])
+def test_a_label_that_is_no_text_is_refused(labelme, tmp_path, label, capsys):
+    _labelme(labelme, "a", [_shape(label, SQUARE)])
+    assert main(["convert", str(labelme), "--output", str(tmp_path / "out")]) == 2
+    assert f"{label!r} is no name of a class; correct the label" in capsys.readouterr().err
+
+
 def test_a_label_that_is_not_among_the_classes_is_named(labelme, tmp_path, capsys):
     flags = ["--output", str(tmp_path / "out"), "--classes", "ground", "dog"]
     assert main(["convert", str(labelme), *flags]) == 2

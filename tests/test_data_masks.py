@@ -88,6 +88,7 @@ def test_a_list_of_colors_in_json_has_no_names(tmp_path):
         ("1,2,3,sky\n1,2,4,sky", r"sky is there twice"),
         ("[[1, 2], 3]", r"\[1, 2\] is no color"),
         ("[[1, 2", r"is not JSON"),
+        ('{"c\\ud83d": [1, 2, 3]}', r"the name 'c\\ud83d' is no text"),
     ],
 )
 def test_a_wrong_color_table_is_refused(tmp_path, text, message):

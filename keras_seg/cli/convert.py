@@ -16,7 +16,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--classes", metavar="NAME", nargs="+", help="class names in id order, the background first"
     )
-    parser.add_argument("--split", metavar="NAME", default="train", help="split to write (default: train)")
+    parser.add_argument(
+        "--split", metavar="train|val|test", default="train", help="split to write (default: train)"
+    )
 
 
 def run(arguments):

@@ -13,6 +13,8 @@ from keras_seg.errors import InputError
 
 IGNORED = "__ignore__"
 BACKGROUNDS = ("background", "_background_")
+_MISREAD = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+_FARTHEST = 1 << 31  # Pixels; a point may lie outside of its picture, but where it can be computed with.
 _LABELME_SHAPES = ("polygon", "rectangle", "circle")
 
 
@@ -97,9 +99,9 @@ def _labelme(path, content, images):
         image = (images or path.parent) / content["imagePath"].replace("\\", "/")
         size = (int(content["imageHeight"]), int(content["imageWidth"]))
         shapes = [_labelme_shape(path, shape) for shape in content["shapes"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except _MISREAD as error:
         raise InputError(
             f"{path}: is no labelme file ({type(error).__name__}: {error}); it needs imagePath, imageHeight,"
             " imageWidth and shapes."
@@ -109,13 +111,20 @@ def _labelme(path, content, images):
 
 def _labelme_shape(path, shape):
     kind = shape.get("shape_type") or "polygon"
-    points = np.asarray(shape["points"], np.float64).reshape(-1, 2)
+    points = _points(path, f"the shape {shape['label']!r}", shape["points"])
     if kind not in _LABELME_SHAPES or len(points) < (3 if kind == "polygon" else 2):
         raise InputError(
             f"{path}: the shape {shape['label']!r} is a {kind} of {len(points)} points, which encloses"
             f" nothing; draw one of {', '.join(_LABELME_SHAPES)}."
         )
     return Shape(str(shape["label"]), kind, points)
+
+
+def _points(path, owner, numbers):
+    points = np.asarray(numbers, np.float64).reshape(-1, 2)
+    for point in points[~(np.abs(points) < _FARTHEST).all(axis=1)][:1]:  # NaN is not less than anything.
+        raise InputError(f"{path}: {owner} has the point {point.tolist()}; correct it or take it out.")
+    return points
 
 
 def _coco(path, content, images):
@@ -131,9 +140,9 @@ def _coco(path, content, images):
                 )
             picture = pictures[entry["image_id"]]
             picture.shapes.extend(_coco_shapes(path, entry, names[entry["category_id"]], picture.size))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except _MISREAD as error:
         raise InputError(
             f"{path}: is no COCO file of segmentations ({type(error).__name__}: {error}); it needs images,"
             " categories and annotations with `segmentation`."
@@ -155,7 +164,7 @@ def _coco_shapes(path, entry, label, size):
             return [Shape(label, "runs", decode_runs(segmentation["counts"], size))]
         except ValueError as error:
             raise InputError(f"{path}: annotation {entry.get('id')}: {error}; correct the file.") from None
-    polygons = [np.asarray(part, np.float64).reshape(-1, 2) for part in segmentation]
+    polygons = [_points(path, f"annotation {entry.get('id')}", part) for part in segmentation]
     if not polygons or min(map(len, polygons)) < 3:
         raise InputError(
             f"{path}: annotation {entry.get('id')} has a polygon of less than 3 points or none; mend it or"

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from keras_seg.data.samples import MAX_CLASSES
-from keras_seg.data.texts import parse_json, read_text
+from keras_seg.data.texts import is_text, parse_json, read_text
 from keras_seg.errors import InputError
 
 IGNORED_NAMES = frozenset({"ignore", "ignored", "void"})
@@ -79,3 +79,5 @@ def _check(path, names, colors):
         twice = next((thing for index, thing in enumerate(things) if thing in things[:index]), None)
         if twice is not None:
             raise InputError(f"{path}: {twice} is there twice; a name and a color stand for one class each.")
+    if broken := [name for name in names if not is_text(name)]:
+        raise InputError(f"{path}: the name {broken[0]!r} is no text; correct it.")

@@ -1,16 +1,18 @@
 """Draws annotations into masks of class ids and describes them with a dataset.json and a list of pairs."""
 
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from keras_seg.data.annotations import BACKGROUNDS, IGNORED, read_annotations
-from keras_seg.data.description import FILE_NAME, read_description
+from keras_seg.data.description import FILE_NAME, Description, read_description
 from keras_seg.data.raster import fill_polygon
 from keras_seg.data.reading import image_size
-from keras_seg.data.samples import MAX_CLASSES, Sample
+from keras_seg.data.samples import MAX_CLASSES, Sample, split_name
+from keras_seg.data.sources import list_line
+from keras_seg.data.texts import is_text, readable
+from keras_seg.data.writing import check_content, content_of, write_description
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder, replacing
 from keras_seg.palette import IGNORE
@@ -28,31 +30,47 @@ def convert(source, output, *, images=None, classes=None, split="train", progres
         output: a folder.
         images: folder of the images; by default beside the JSON files.
         classes: names in id order, the background first; by default those that occur.
-        split: name of the split.
+        split: train, val or test.
         progress: wraps the list of pictures, such as `tqdm.tqdm`.
 
     Returns:
         The number of masks.
 
     Raises:
-        InputError: an annotation is wrong, its image is missing or has another size.
+        InputError: an annotation is wrong, its image is missing or has another size, or the output has pairs
+            of that split already.
     """
-    source, output = Path(source), Path(output)
-    if not source.exists():
-        raise InputError(f"{source}: does not exist; name a COCO file or a folder of labelme files.")
-    pictures = read_annotations(source, images and Path(images))
-    _check_pictures(source, pictures)
-    names = _class_names(source, output, pictures, classes)
+    source, output, split = Path(source), Path(output), split_name(split, "--split")
+    with readable(source):
+        if not source.exists():
+            raise InputError(f"{source}: does not exist; name a COCO file or a folder of labelme files.")
+        pictures = read_annotations(source, images and Path(images))
+        _check_pictures(source, pictures)
+    with readable(output):
+        known = read_description(output) if output.is_dir() else Description()
+        _check_new(output, split, known)
+    names = _class_names(source, output, pictures, classes or known.classes, known.classes)
+    content = content_of(known) | {"classes": names}
+    content["splits"] = (known.splits or {}) | {split: f"{split}.csv"}
+    # All that may be refused comes before the first mask is written.
+    check_content(output, content)
+    lines = [list_line(picture.image.resolve(), _target(split, picture)) for picture in pictures]
     ids = dict.fromkeys(BACKGROUNDS, 0) | {name: index for index, name in enumerate(names)}
     ids[IGNORED] = IGNORE
     for picture in progress(pictures):
-        target = output / "masks" / split / f"{picture.name}.png"
+        target = output / _target(split, picture)
         make_folder(target.parent)
         _, encoded = cv2.imencode(".png", draw_mask(picture, ids))
         with replacing(target) as temporary:
             temporary.write_bytes(encoded.tobytes())
-    _describe(output, split, pictures, names)
+    with replacing(output / f"{split}.csv") as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+    write_description(output, content, keep_old=False)
     return len(pictures)
+
+
+def _target(split, picture):
+    return Path("masks", split, f"{picture.name}.png")
 
 
 def draw_mask(picture, ids) -> np.ndarray:
@@ -96,11 +114,21 @@ def _check_pictures(source, pictures):
             )
 
 
-def _class_names(source, output, pictures, classes):
+def _check_new(output, split, known):
+    path = output / f"{split}.csv"
+    if path.exists() or split in (known.splits or {}):
+        raise InputError(
+            f"{path if path.exists() else output / FILE_NAME}: has the pairs of {split} already; name another"
+            " --split or --output, or take them away."
+        )
+
+
+def _class_names(source, output, pictures, classes, known):
     """Returns the class names in id order."""
     labels = {shape.label for picture in pictures for shape in picture.shapes} - {IGNORED, *BACKGROUNDS}
-    known = (read_description(output).classes if output.is_dir() else None) or ()
-    names = list(classes or known or ["background", *sorted(labels)])
+    names = list(classes or ["background", *sorted(labels)])
+    if broken := [name for name in names if not is_text(name)]:
+        raise InputError(f"{source}: {broken[0]!r} is no name of a class; correct the label or --classes.")
     if known and tuple(names) != known:
         raise InputError(f"{output}: was written with the classes {', '.join(known)}; take another folder.")
     unknown = sorted(labels - set(names))
@@ -117,18 +145,3 @@ def _class_names(source, output, pictures, classes):
             " put background before it."
         )
     return names
-
-
-def _describe(output, split, pictures, names):
-    lines = [
-        f'"{picture.image.resolve()}","masks/{split}/{Path(picture.name).as_posix()}.png"\n'
-        for picture in pictures
-    ]
-    with replacing(output / f"{split}.csv") as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
-    content = {"classes": names, "splits": {}}
-    if (output / FILE_NAME).exists():
-        content = json.loads((output / FILE_NAME).read_text(encoding="utf-8"))
-    content["splits"][split] = f"{split}.csv"
-    with replacing(output / FILE_NAME) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

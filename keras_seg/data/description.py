@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_seg.data.samples import MAX_CLASSES, split_name
-from keras_seg.data.texts import parse_json, read_text
+from keras_seg.data.texts import is_text, parse_json, read_text
 from keras_seg.errors import InputError
 
 FILE_NAME = "dataset.json"
@@ -105,8 +105,8 @@ def _check_meaning(path, described):
 
 
 def _classes(value):
-    is_right = _is_list(value, str) and all(value) and len(set(value)) == len(value) <= MAX_CLASSES
-    return tuple(value) if is_right else None
+    is_right = _is_list(value, str) and all(map(is_text, value)) and len(set(value)) == len(value)
+    return tuple(value) if is_right and len(value) <= MAX_CLASSES else None
 
 
 def _colors(value):
@@ -171,7 +171,7 @@ def _shown(value):
 
 # Each key's reader, which returns None for what it does not take, and what it does take.
 _READERS = {
-    "classes": (_classes, f"a list of 1 to {MAX_CLASSES} different names"),
+    "classes": (_classes, f"a list of 1 to {MAX_CLASSES} valid and different names"),
     "colors": (_colors, "a list of [red, green, blue] with values 0 to 255"),
     "ignore_label": (_mask_value, "a mask value between 0 and 65535"),
     "mask_values": (_mask_values, "a list of different mask values between 0 and 65535"),

@@ -1,11 +1,12 @@
 """Pairs of images and masks: by the names in two folders, or by the lines of a list."""
 
 import csv
+import io
 from pathlib import Path
 from typing import NamedTuple
 
 from keras_seg.data.samples import Sample
-from keras_seg.data.texts import read_text
+from keras_seg.data.texts import is_text, read_text
 from keras_seg.errors import InputError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
@@ -36,6 +37,11 @@ def match_folders(images: Path, masks: Path, mask_suffix: str | None = None) -> 
             raise InputError(
                 f"{folder}: does not exist; correct `splits` in dataset.json or make the folder."
             )
+    if images == masks and mask_suffix == "":
+        raise InputError(
+            f"{images}: holds images and masks, and their `mask_suffix` in dataset.json is empty; write what"
+            " the names of the masks end in."
+        )
     image_files, mask_files = _by_stem(images), _by_stem(masks)
     if not image_files and not mask_files:
         inside = next((path.name for path in sorted(images.iterdir()) if path.is_dir()), None)
@@ -116,13 +122,40 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
     rows = []
     for number, line in enumerate(read_text(path, " as a list").splitlines(), 1):
         if line.strip() and not line.startswith("#"):
-            mark = next((mark for mark in "\t,;" if mark in line), None)
             try:
-                columns = next(csv.reader([line], delimiter=mark, strict=True)) if mark else line.split()
+                rows.append((number, _columns(line)))
             except csv.Error as error:
                 raise InputError(f"{path}: line {number} is no CSV: {error}; correct the line.") from None
-            rows.append((number, [column.strip() for column in columns]))
     return rows
+
+
+def _columns(line):
+    mark = next((mark for mark in "\t,;" if mark in line), None)
+    columns = next(csv.reader([line], delimiter=mark, strict=True)) if mark else line.split()
+    return [column.strip() for column in columns]
+
+
+def list_line(image: Path, mask: Path) -> str:
+    """Returns the line of an image and its mask for a list that `match_list` reads.
+
+    Raises:
+        InputError: a line cannot hold their names.
+    """
+    row, text = [image.as_posix(), mask.as_posix()], io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(row)
+    line = text.getvalue()
+    if (
+        not is_text(line)
+        or len(line.splitlines()) > 1
+        or "\\" in line
+        or "\t" in line
+        or _columns(line) != row
+    ):
+        raise InputError(
+            f"{image}: has a path that a list of pairs cannot hold; rename it, without tabs, line breaks and"
+            " backslashes, in UTF-8."
+        )
+    return line
 
 
 def _locate(text: str, listed: Path, root: Path) -> Path | None:

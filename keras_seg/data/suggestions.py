@@ -7,6 +7,7 @@ import numpy as np
 from keras_seg.data.diagnosis import is_smeared
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
 from keras_seg.data.samples import default_names
+from keras_seg.data.writing import content_of
 from keras_seg.palette import IGNORE, default_colors
 
 _MOST = 64  # Values or colors; more are no classes.
@@ -26,8 +27,7 @@ def suggest_description(described, dataset, facts, by_color) -> dict:
         facts: Facts of all pairs.
         by_color: whether the facts count colors, and not values.
     """
-    told = described._asdict().items()
-    keys = {key: value for key, value in told if value is not None and value is not False and value != ()}
+    keys = content_of(described)
     guess = {} if by_color else _guess(described, dataset, facts)
     if guess:
         keys = {key: value for key, value in keys.items() if key not in _MEANINGS} | guess

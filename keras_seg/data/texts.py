@@ -1,9 +1,37 @@
 """Reads text and JSON files that people wrote, and says in one line what is wrong with them."""
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 from keras_seg.errors import InputError
+
+
+@contextmanager
+def readable(path: Path):
+    """Says in one line that the folder or file that the block looks at cannot be read.
+
+    Args:
+        path: what is meant where the system names nothing else.
+
+    Raises:
+        InputError: the system refuses: for want of rights, by a name that is too long, and so on.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or path}: cannot be read ({error.strerror or error}); make it readable or name"
+            " another."
+        ) from None
+
+
+def is_text(name: str) -> bool:
+    """Whether a name holds something and can be written: JSON may hold halves of characters."""
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def read_text(path: Path, kind: str = "") -> str:

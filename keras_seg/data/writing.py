@@ -4,7 +4,7 @@ import itertools
 import json
 from pathlib import Path
 
-from keras_seg.data.description import FILE_NAME, parse_description
+from keras_seg.data.description import FILE_NAME, Description, parse_description
 from keras_seg.files import replacing
 
 
@@ -12,6 +12,17 @@ def format_description(content: dict) -> str:
     """Returns the text of a dataset.json, a key a line."""
     entries = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
     return "{\n" + ",\n".join(entries) + "\n}"
+
+
+def content_of(described: Description) -> dict:
+    """Returns the keys that are given."""
+    told = described._asdict().items()
+    return {key: value for key, value in told if value is not None and value is not False and value != ()}
+
+
+def check_content(folder: Path, content: dict):
+    """Raises InputError where the content of a dataset.json is none that `read_description` takes."""
+    parse_description(folder / FILE_NAME, format_description(content))
 
 
 def write_description(folder: Path, content: dict, *, keep_old: bool) -> Path:
@@ -30,7 +41,7 @@ def write_description(folder: Path, content: dict, *, keep_old: bool) -> Path:
         InputError: the content is none that `read_description` takes, or it cannot be written.
     """
     path, text = folder / FILE_NAME, format_description(content) + "\n"
-    parse_description(path, text)
+    check_content(folder, content)
     if keep_old and path.exists() and path.read_bytes() != text.encode():
         with replacing(_unused(folder / f"{FILE_NAME}.bak")) as backup:
             backup.write_bytes(path.read_bytes())
