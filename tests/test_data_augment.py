@@ -146,3 +146,6 @@ def test_the_preview_draws_what_training_sees(tmp_path, capsys):
     assert "written to" in capsys.readouterr().out
     assert main(["preview", str(tmp_path / "data"), "--output", str(target), "--rotation", "999"]) == 2
     assert "rotation must be between" in capsys.readouterr().err
+    for seed in ("-1", str(1 << 70)):
+        assert main(["preview", "--output", str(target), "--seed", seed]) == 2
+        assert f"--seed must be between 0 and 2147483647, received {seed}" in capsys.readouterr().err

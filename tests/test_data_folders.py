@@ -1,9 +1,11 @@
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from data_helpers import encode, picture, png, write_folder
 
+from keras_seg.cli import main
 from keras_seg.data import IGNORE, load_dataset, read_sample
 from keras_seg.errors import InputError
 
@@ -172,6 +174,15 @@ def _description(text):
         (_description("[]"), r"dataset\.json: must hold an object"),
         (_description('{"names": []}'), r"dataset\.json: unknown key 'names'; the keys are classes, colors,"),
         (_description('{"classes": 3}'), r"'classes' must be a list of .* names, received 3"),
+        (_description('{"classes": ["c\\ud83d"]}'), r"'classes' must be a list of .* received \["),
+        (
+            _description(f'{{"splits": {{"train": {{"images": "{"x" * 300}", "masks": "m"}}}}}}'),
+            r"x{300}: cannot be read \(File name too long\); make it readable or name another",
+        ),
+        (
+            _description('{"splits": {"train": {"images": "images", "masks": "images", "mask_suffix": ""}}}'),
+            r"images: holds images and masks, and their `mask_suffix` in dataset\.json is empty; write",
+        ),
         (_description('{"classes": ["a", "a"]}'), r"'classes' must be a list of .* different names"),
         (
             _description('{"classes": ["a"], "colors": [[1, 2, 300]]}'),
@@ -205,6 +216,30 @@ def test_a_wrong_folder_is_refused_in_one_line(tmp_path, spoil, message):
     with pytest.raises(InputError, match=message) as error:
         load_dataset(root)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("folder", ["", "images"])
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, folder, monkeypatch, capsys):
+    root = write_folder(tmp_path / "data", 4)
+    (root / "masks").rename(root / ("other" if not folder else "masks"))
+    listed = Path.iterdir
+
+    def iterdir(path):
+        if path == root / folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)  # Root may read everything.
+    with pytest.raises(InputError, match=rf"{root / folder}: cannot be read \(Permission denied\); make"):
+        load_dataset(root)
+    assert main(["doctor", str(root)]) == 2
+    assert "cannot be read (Permission denied)" in capsys.readouterr().err
+
+
+def test_a_name_that_no_file_system_takes_is_refused(tmp_path, capsys):
+    for command in (["doctor"], ["preview"], ["convert", "--output", str(tmp_path / "out")]):
+        assert main([*command, str(tmp_path / ("x" * 300))]) == 2
+        assert "cannot be read (File name too long)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.cli.train_flags import add_mask_flags, mask_options
+from keras_seg.errors import InputError
 
 _OPTIONS = (
     ("--rotation", "DEGREES", "most degrees to turn"),
@@ -9,6 +10,7 @@ _OPTIONS = (
     ("--elastic", "PIXELS", "standard deviation of an elastic deformation (U-Net: 10)"),
     ("--max-class-share", "FRACTION", "most that one class should fill of a crop"),
 )
+_LAST_SEED = (1 << 31) - 1
 
 
 def add_arguments(parser):
@@ -27,6 +29,8 @@ def add_arguments(parser):
 
 def run(arguments):
     """Draws."""
+    if not 0 <= arguments.seed <= _LAST_SEED:
+        raise InputError(f"--seed must be between 0 and {_LAST_SEED}, received {arguments.seed}.")
     import_tensorflow()
     from keras_seg.data.augment import Augmentation
     from keras_seg.data.folders import load_dataset

@@ -11,6 +11,7 @@ from keras_seg.data.layouts import find_splits
 from keras_seg.data.samples import MAX_CLASSES, Dataset, default_names
 from keras_seg.data.shapes import draw_shapes
 from keras_seg.data.sources import IMAGE_SUFFIXES, LIST_SUFFIXES
+from keras_seg.data.texts import readable
 from keras_seg.errors import InputError
 from keras_seg.palette import default_colors
 
@@ -68,7 +69,11 @@ def load_dataset(
 
 def open_source(source):
     """Returns (data folder or list file, its Description with what its layout adds, splits as Found)."""
-    root = Path(source)
+    with readable(source):
+        return _open(Path(source))
+
+
+def _open(root):
     if not root.is_dir() and not (root.is_file() and root.suffix.lower() in LIST_SUFFIXES):
         reason = "is not a folder" if root.exists() else "does not exist"
         raise InputError(f"{root}: {reason}; --data takes a folder, or shapes for what the program draws.")
