@@ -8,6 +8,8 @@ import zlib
 
 import tensorflow as tf
 
+from keras_seg.data.other_formats import JPEG, begins_with, decode_other, is_lossy, padded
+
 # EXIF orientation to (transpose, flip up-down, flip left-right), in that order.
 _ORIENTATIONS = (
     (False, False, False),
@@ -21,7 +23,7 @@ _ORIENTATIONS = (
     (True, True, False),
 )
 EXIF_SEARCH_BYTES = 1 << 18  # An APP segment has at most 64 KiB; EXIF is the first or second of them.
-_JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+_PNG = b"\x89PNG\r\n\x1a\n"
 _GREY, _PALETTE = 0, 3  # PNG color types
 # CRC-32 is affine: turning one byte of an IHDR chunk from palette to grey changes its checksum by a constant.
 _PALETTE_TO_GREY_CRC = zlib.crc32(bytes(17)) ^ zlib.crc32(bytes(13) + bytes([_PALETTE ^ _GREY]) + bytes(3))
@@ -42,9 +44,9 @@ def decode_image(contents):
         tf.errors.InvalidArgumentError: where the bytes are no complete picture.
     """
     image = tf.cond(
-        _is(contents, _JPEG),
+        begins_with(contents, JPEG),
         lambda: turn(decode_jpeg_or_png(contents), exif_orientation(contents)),
-        lambda: _decode_other(contents),
+        lambda: decode_other(contents),
     )
     return tf.ensure_shape(image, [None, None, 3])
 
@@ -52,7 +54,7 @@ def decode_image(contents):
 def decode_stored(contents):
     """Decodes a picture as `decode_image` does, but leaves it as it is stored, whatever EXIF says."""
     image = tf.cond(
-        _is(contents, _JPEG), lambda: decode_jpeg_or_png(contents), lambda: _decode_other(contents)
+        begins_with(contents, JPEG), lambda: decode_jpeg_or_png(contents), lambda: decode_other(contents)
     )
     return tf.ensure_shape(image, [None, None, 3])
 
@@ -90,9 +92,9 @@ def decode_mask(contents):
     """
     contents = _lossless(contents)
     mask = tf.cond(
-        _is(contents, _PNG),
+        begins_with(contents, _PNG),
         lambda: _decode_png_mask(contents),
-        lambda: _common_value(_decode_other(contents)),
+        lambda: _common_value(decode_other(contents)),
     )
     return tf.ensure_shape(mask, [None, None])
 
@@ -106,7 +108,7 @@ def decode_mask_colors(contents):
     Raises:
         tf.errors.InvalidArgumentError: where the bytes are no complete picture, or a lossy one.
     """
-    return color_codes(tf.ensure_shape(_decode_other(_lossless(contents)), [None, None, 3]))
+    return color_codes(tf.ensure_shape(decode_other(_lossless(contents)), [None, None, 3]))
 
 
 def color_codes(image):
@@ -115,45 +117,15 @@ def color_codes(image):
 
 
 def _lossless(contents):
-    # WebP names its kind behind RIFF, four bytes of length and WEBP.
-    lossy_webp = _is(contents, b"RIFF") & tf.not_equal(
-        tf.strings.substr(_padded(contents, 16), 12, 4), "VP8L"
-    )
     check = tf.debugging.Assert(
-        tf.logical_not(_is(contents, _JPEG) | lossy_webp),
-        ["a mask in JPEG or lossy WebP has lost its values; use PNG"],
+        tf.logical_not(is_lossy(contents)), ["a mask in JPEG or lossy WebP has lost its values; use PNG"]
     )
     with tf.control_dependencies([check]):
         return tf.identity(contents)
 
 
-def _is(contents, magic):
-    return tf.equal(tf.strings.substr(contents, 0, len(magic)), magic)
-
-
-def _decode_other(contents):
-    return tf.cond(
-        _is(contents, b"BM"),
-        lambda: _decode_bmp(contents),
-        lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
-    )
-
-
-def _decode_bmp(contents):
-    image = tf.io.decode_bmp(contents)  # 1, 3 or 4 channels, and it refuses to be asked for 3
-
-    def colored():
-        # Eight bits are indices of a palette of blue, green, red, 0, which lies behind the two headers.
-        header = tf.cast(tf.io.decode_raw(_padded(contents, 18), tf.uint8), tf.int32)
-        start = 14 + header[14] + 256 * header[15]
-        palette = tf.io.decode_raw(_padded(tf.strings.substr(contents, start, 1024), 1024), tf.uint8)
-        return tf.gather(tf.reshape(palette, [256, 4])[:, 2::-1], tf.cast(image[:, :, 0], tf.int32))
-
-    return tf.cond(tf.equal(tf.shape(image)[-1], 1), colored, lambda: image[:, :, :3])
-
-
 def _decode_png_mask(contents):
-    header = tf.cast(tf.io.decode_raw(_padded(contents, 33), tf.uint8), tf.int32)
+    header = tf.cast(tf.io.decode_raw(padded(contents, 33), tf.uint8), tf.int32)
     depth, color_type = header[24], header[25]
     contents = tf.cond(
         tf.equal(color_type, _PALETTE), lambda: _palette_as_grey(contents, header[29:33]), lambda: contents
@@ -191,11 +163,6 @@ def _palette_as_grey(contents, crc):
 
 def _byte_strings(values):
     return tf.gather(tf.constant([bytes([value]) for value in range(256)]), values)
-
-
-def _padded(contents, length):
-    """Returns exactly `length` bytes, zeros behind the end."""
-    return tf.strings.substr(tf.strings.join([contents, tf.constant(bytes(length))]), 0, length)
 
 
 def _common_value(image, depth=8):

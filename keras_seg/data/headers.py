@@ -1,6 +1,6 @@
 """What the first bytes of a picture say: its format, its size and the kind of its samples.
 
-PNG: W3C recommendation, third edition, section 11.2. WebP: RFC 9649, section 2.
+PNG: W3C recommendation, third edition, section 11.2. WebP: RFC 9649, section 2. BMP: BITMAPV4HEADER.
 """
 
 import io
@@ -14,6 +14,8 @@ from keras_seg.errors import InputError
 
 # In color these fill 384 MiB; TensorFlow's decoders refuse 512 MiB in words that nobody understands.
 MAX_PIXELS = 1 << 27
+_OS2_HEADER, _BITFIELDS = 12, 3  # BMP: bytes of its shortest header; the compression that only orders colors
+_WEBP_ANIMATION = 0x02
 _MAGIC = {
     b"\xff\xd8": "JPEG",
     b"\x89PNG": "PNG",
@@ -65,6 +67,28 @@ def png_palette(contents: bytes) -> list[tuple[int, int, int]]:
         return []
     colors = contents[at + 4 : at + 4 + int.from_bytes(contents[at - 4 : at], "big")]
     return list(zip(colors[::3], colors[1::3], colors[2::3], strict=False))
+
+
+def foreign_kind(contents: bytes) -> str | None:
+    """Says which kind of BMP or WebP a file is that TensorFlow's decoders do not know; None of others."""
+    if contents[12:16] == b"VP8X" and format_name(contents) == "WebP" and len(contents) > 20:
+        return "an animated WebP" if contents[20] & _WEBP_ANIMATION else None
+    return _foreign_bmp(contents) if format_name(contents) == "BMP" and len(contents) >= 34 else None
+
+
+def _foreign_bmp(contents):
+    def number(at, length):
+        return int.from_bytes(contents[at : at + length], "little")
+
+    if number(14, 4) == _OS2_HEADER:
+        return "a BMP of OS/2"
+    bits, compression = number(28, 2), number(30, 4)
+    if bits not in (8, 24, 32):
+        return f"a BMP of {bits}-bit pixels"
+    if compression == _BITFIELDS and bits == 32:
+        is_blue_first = [number(at, 4) for at in (54, 58, 62)] == [0xFF0000, 0xFF00, 0xFF]
+        return None if is_blue_first else "a BMP of another order of colors"
+    return f"a BMP of compressed {bits}-bit pixels" if compression else None
 
 
 def stored_size(contents: bytes) -> tuple[int, int] | None:

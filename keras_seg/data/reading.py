@@ -17,8 +17,16 @@ from keras_seg.data.decode import (
     decode_mask_colors,
     exif_orientation,
 )
-from keras_seg.data.headers import PngKind, format_name, png_kind, refuse_absurd_size, stored_size
+from keras_seg.data.headers import (
+    PngKind,
+    foreign_kind,
+    format_name,
+    png_kind,
+    refuse_absurd_size,
+    stored_size,
+)
 from keras_seg.data.labels import label_table
+from keras_seg.data.other_formats import is_lossy
 from keras_seg.data.samples import ArraySample, Dataset, Sample
 from keras_seg.errors import InputError
 
@@ -28,6 +36,7 @@ _DECODERS = {
     "mask": decode_mask,
     "mask colors": decode_mask_colors,
     "orientation": exif_orientation,
+    "lossy": is_lossy,
 }
 _TIFF_DECODERS = {
     "image": tiff.decode_tiff_image,
@@ -104,8 +113,7 @@ def read_header(sample: Sample | ArraySample, with_mask: bool = True) -> Header:
     refuse_absurd_size(sample.image, size)
     name, orientation = format_name(contents), 1
     if name == "JPEG" and b"Exif" in contents:
-        with tf.device("CPU"):
-            orientation = int(_decoder("orientation")(contents[:EXIF_SEARCH_BYTES]))
+        orientation = int(_run("orientation", contents[:EXIF_SEARCH_BYTES]))
     if size is None:
         size = decode_bytes(sample.image, contents, "image").shape[:2]
     elif orientation >= 5:  # The picture lies on its side.
@@ -136,6 +144,11 @@ def _decoder(kind):
     return tf.function(_DECODERS[kind], input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 
 
+def _run(kind, contents):
+    with tf.device("CPU"):
+        return _decoder(kind)(contents).numpy()
+
+
 def read_bytes(path) -> bytes:
     """Returns the content of a file; raises InputError."""
     try:
@@ -156,14 +169,15 @@ def decode_bytes(path, contents: bytes, kind: str) -> np.ndarray:
     """Decodes a file that was read: `kind` is "image", "mask" or "mask colors"; raises InputError."""
     name = format_name(contents)
     refuse_absurd_size(path, stored_size(contents))
-    if kind != "image" and (name == "JPEG" or (name == "WebP" and contents[12:16] != b"VP8L")):
+    if foreign := foreign_kind(contents):
+        raise InputError(f"{path}: is {foreign}, which cannot be read here; save it as PNG.")
+    if kind != "image" and name in ("JPEG", "WebP") and _run("lossy", contents):
         lossy = "JPEG" if name == "JPEG" else "lossy WebP"
         raise InputError(f"{path}: is a {lossy}, whose compression changes class ids; save masks as PNG.")
     try:
         if name == "TIFF":
             return _TIFF_DECODERS[kind](contents)
-        with tf.device("CPU"):
-            return _decoder(kind)(contents).numpy()
+        return _run(kind, contents)
     except tf.errors.InvalidArgumentError:
         raise InputError(f"{path}: {_defect(contents)}") from None
     except ValueError as error:
