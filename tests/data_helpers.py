@@ -1,5 +1,6 @@
 """Writes small pictures for the data tests, PNG by hand so that every color type and depth can be had."""
 
+import io
 import json
 import struct
 import zlib
@@ -36,6 +37,13 @@ def encode(image, suffix=".png"):
     """Encodes an RGB picture [H, W, 3] or a grey one [H, W] with OpenCV."""
     image = np.asarray(image, np.uint8)
     return cv2.imencode(suffix, image[..., ::-1] if image.ndim == 3 else image)[1].tobytes()
+
+
+def pillow(picture, suffix, **options):
+    """Encodes a Pillow image with Pillow."""
+    buffer = io.BytesIO()
+    picture.save(buffer, suffix, **options)
+    return buffer.getvalue()
 
 
 def with_exif_orientation(jpeg, value, order=">", before=b""):

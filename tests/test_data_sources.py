@@ -1,11 +1,9 @@
-import io
 import shutil
-import struct
 
 import cv2
 import numpy as np
 import pytest
-from data_helpers import PALETTE, encode, picture, png, write_folder
+from data_helpers import PALETTE, encode, picture, pillow, png, write_folder
 from PIL import Image
 
 from keras_seg.data import check_dataset, eval_batches, load_dataset, read_image, read_mask, read_sample
@@ -20,12 +18,6 @@ def _move(root, kind, pattern):
         target = root / pattern.format(stem=path.stem)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
-
-
-def _pillow(picture, suffix, **options):
-    buffer = io.BytesIO()
-    picture.save(buffer, suffix, **options)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -109,6 +101,19 @@ def test_a_wrong_list_is_named_by_its_line(tmp_path, text, message):
         load_dataset(tmp_path / "train.csv")
 
 
+@pytest.mark.parametrize("text", ["id,rle_mask\n0,1 4 9 2\n", "id,rle,z\n0,1 4 9 2,7\n"])
+def test_a_list_of_something_else_beside_the_folders_can_be_moved_away(tmp_path, text):
+    write_folder(tmp_path, 3, images="train/images", labels="train/masks")
+    (tmp_path / "train.csv").write_text(text)
+    with pytest.raises(
+        InputError, match=r"train\.csv: line .* or move the file to another folder if it is no"
+    ):
+        load_dataset(tmp_path)
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "train.csv").rename(tmp_path / "lists/train.csv")
+    assert sum(map(len, load_dataset(tmp_path).splits.values())) == 3
+
+
 @pytest.mark.parametrize("prefix", ["", "VOC2012/", "VOCdevkit/VOC2012/"])
 def test_pascal_voc_is_read_by_its_lists_and_indices(tmp_path, prefix):
     root = tmp_path / prefix
@@ -157,14 +162,14 @@ def test_the_decoder_goes_by_content_and_not_by_name(tmp_path):
         encode(image, ".bmp"),
         encode(image, ".tiff"),
         png(image.astype(int) * 257, 2, 16),
-        _pillow(Image.fromarray(image), "webp", lossless=True),
+        pillow(Image.fromarray(image), "webp", lossless=True),
     ]
     masks = [
         png(IDS),
         encode(np.stack([IDS] * 3, -1), ".bmp"),
         encode(IDS, ".tiff"),
         png(IDS, 0, 16),
-        _pillow(Image.fromarray(np.stack([IDS.astype(np.uint8)] * 3, -1)), "webp", lossless=True),
+        pillow(Image.fromarray(np.stack([IDS.astype(np.uint8)] * 3, -1)), "webp", lossless=True),
     ]
     write_folder(tmp_path, len(contents))
     for index, pair in enumerate(zip(contents, masks, strict=True)):
@@ -194,7 +199,7 @@ def _palette_tiff(ids):
     ],
 )
 def test_tiff_masks_give_their_values(tmp_path, image, expected):
-    (tmp_path / "mask.tif").write_bytes(_pillow(image, "tiff"))
+    (tmp_path / "mask.tif").write_bytes(pillow(image, "tiff"))
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.tif"), expected)
 
 
@@ -206,7 +211,7 @@ def test_tiff_masks_give_their_values(tmp_path, image, expected):
     ],
 )
 def test_tiff_masks_of_no_ids_are_refused(tmp_path, image, options, message):
-    (tmp_path / "mask.tif").write_bytes(_pillow(image, "tiff", **options))
+    (tmp_path / "mask.tif").write_bytes(pillow(image, "tiff", **options))
     with pytest.raises(InputError, match=message):
         read_mask(tmp_path / "mask.tif")
 
@@ -227,97 +232,15 @@ def test_tiff_images_of_any_layout_become_rgb(tmp_path):
 
 
 def test_a_lossy_webp_mask_is_refused(tmp_path):
-    (tmp_path / "mask.webp").write_bytes(_pillow(Image.fromarray(picture()), "webp", quality=80))
+    (tmp_path / "mask.webp").write_bytes(pillow(Image.fromarray(picture()), "webp", quality=80))
     with pytest.raises(InputError, match=r"is a lossy WebP, whose compression changes class ids"):
         read_mask(tmp_path / "mask.webp")
-
-
-def _webp(image, **options):
-    return _pillow(image, "webp", icc_profile=b"whose VP8  is no chunk.", **options)
-
-
-LOSSLESS = Image.fromarray(np.stack([np.uint8(IDS)] * 3, -1))
-SEE_THROUGH = Image.fromarray(np.dstack([np.uint8(IDS)] * 3 + [np.uint8(IDS * 50 + 100)]))
-
-
-@pytest.mark.parametrize(
-    "contents",
-    [
-        _webp(LOSSLESS, lossless=True),
-        _webp(LOSSLESS, lossless=True, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"),
-        _webp(SEE_THROUGH, lossless=True, exact=True),
-    ],
-    ids=["profile", "EXIF", "alpha"],
-)
-def test_a_lossless_webp_in_any_container_is_a_mask(tmp_path, contents):
-    assert contents[12:16] == b"VP8X"
-    (tmp_path / "mask.webp").write_bytes(contents)
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.webp"), IDS)
-    np.testing.assert_array_equal(read_image(tmp_path / "mask.webp"), np.stack([IDS] * 3, -1))
-
-
-@pytest.mark.parametrize("image", [LOSSLESS, SEE_THROUGH])
-def test_a_lossy_webp_in_any_container_is_no_mask_but_an_image(tmp_path, image):
-    contents = _webp(image, quality=100)
-    (tmp_path / "mask.webp").write_bytes(contents)
-    with pytest.raises(InputError, match=r"is a lossy WebP"):
-        read_mask(tmp_path / "mask.webp")
-    expected = np.asarray(Image.open(io.BytesIO(contents)).convert("RGBA"))[..., :3]
-    np.testing.assert_array_equal(read_image(tmp_path / "mask.webp"), expected)
-
-
-def test_alpha_of_a_webp_without_a_container_is_dropped(tmp_path):
-    contents = _pillow(SEE_THROUGH, "webp", lossless=True, exact=True)
-    assert contents[12:16] == b"VP8L"
-    (tmp_path / "a.webp").write_bytes(contents)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.webp"), np.stack([IDS] * 3, -1))
-
-
-def _animated(image, **options):
-    return _pillow(image, "webp", save_all=True, append_images=[Image.new("RGB", (16, 12), "red")], **options)
-
-
-def _bmp(bits, compression, data, behind_header=b""):
-    start = 14 + 40 + len(behind_header)
-    head = struct.pack("<2sIHHI", b"BM", start + len(data), 0, 0, start)
-    info = struct.pack("<IiiHHIIiiII", 40, 16, 12, 1, bits, compression, len(data), 0, 0, 0, 0)
-    return head + info + behind_header + data
-
-
-@pytest.mark.parametrize(
-    "contents, message",
-    [
-        (_bmp(1, 0, bytes(4 * 12), bytes(8)), r"a BMP of 1-bit pixels"),
-        (_bmp(4, 0, bytes(8 * 12), bytes(64)), r"a BMP of 4-bit pixels"),
-        (_bmp(16, 0, bytes(2 * 16 * 12)), r"a BMP of 16-bit pixels"),
-        (_bmp(8, 1, b"\x10\1\0\0" * 12 + b"\0\1", bytes(1024)), r"a BMP of compressed 8-bit pixels"),
-        (
-            _bmp(32, 3, bytes(4 * 16 * 12), struct.pack("<III", 0xFF, 0xFF00, 0xFF0000)),
-            r"a BMP of another order of colors",
-        ),
-        (b"BM" + struct.pack("<IHHIIHHHH", 602, 0, 0, 26, 12, 16, 12, 1, 24) + bytes(576), r"a BMP of OS/2"),
-        (_animated(LOSSLESS, quality=90), r"an animated WebP"),
-        (_animated(SEE_THROUGH, lossless=True), r"an animated WebP"),
-    ],
-)
-def test_what_the_decoders_do_not_know_is_not_called_damaged(tmp_path, contents, message):
-    (tmp_path / "a.bmp").write_bytes(contents)
-    for read in (read_image, read_mask):
-        with pytest.raises(InputError, match=rf"a\.bmp: is {message}, which cannot be read here; save it as"):
-            read(tmp_path / "a.bmp")
-
-
-def test_a_bmp_that_names_the_usual_order_of_colors_is_read(tmp_path):
-    image = picture(12, 16)
-    data = np.dstack([image[::-1, :, ::-1], image[..., :1]]).tobytes()
-    (tmp_path / "a.bmp").write_bytes(_bmp(32, 3, data, struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)))
-    np.testing.assert_array_equal(read_image(tmp_path / "a.bmp"), image)
 
 
 def test_a_carvana_gif_of_0_and_255_is_binary(tmp_path):
     write_folder(tmp_path, 3, images="train", labels="train_masks")
     _move(tmp_path, "train_masks", "train_masks/{stem}_mask.gif")
     for path in tmp_path.glob("train_masks/*"):
-        path.write_bytes(_pillow(Image.fromarray(np.uint8(IDS == 1) * 255), "gif"))
+        path.write_bytes(pillow(Image.fromarray(np.uint8(IDS == 1) * 255), "gif"))
     dataset = load_dataset(tmp_path)
     np.testing.assert_array_equal(read_sample(dataset.split("train")[0], dataset)[1], IDS == 1)

@@ -3,6 +3,7 @@
 Everingham et al., 2010 (Pascal VOC); Cordts et al., 2016 (Cityscapes, arXiv:1604.01685).
 """
 
+import itertools
 from pathlib import Path
 
 from keras_seg.data.description import Description
@@ -10,24 +11,16 @@ from keras_seg.data.samples import SPLITS, Sample
 from keras_seg.data.sources import LIST_SUFFIXES, Found, match_folders, match_list, match_names, read_rows
 from keras_seg.errors import InputError
 
+_KINDS = tuple(itertools.product(("images", "imgs"), ("masks", "labels", "annotations")))
 # Images and masks of a split, relative to the data folder.
 _FOLDERS = (
-    ("images/{split}", "masks/{split}"),
-    ("{split}/images", "{split}/masks"),
-    ("images/{split}", "labels/{split}"),
-    ("{split}/images", "{split}/labels"),
-    ("images/{split}", "annotations/{split}"),
+    *((f"{images}/{{split}}", f"{masks}/{{split}}") for images, masks in _KINDS),
+    *((f"{{split}}/{images}", f"{{split}}/{masks}") for images, masks in _KINDS),
     ("{split}", "{split}annot"),
     ("{split}", "{split}_masks"),
     ("{split}", "{split}_labels"),
 )
-_UNSPLIT = (
-    ("images", "masks"),
-    ("images", "labels"),
-    ("images", "annotations"),
-    ("imgs", "masks"),
-    ("JPEGImages", "SegmentationClass"),
-)
+_UNSPLIT = (*_KINDS, ("JPEGImages", "SegmentationClass"))
 _VOC_LISTS = "ImageSets/Segmentation"
 VOC_CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),

@@ -14,6 +14,8 @@ LIST_SUFFIXES = (".csv", ".txt")
 # What names end in beside what a pair has in common; the empty one first, since it wins where both fit.
 _IMAGE_TAGS = ("", "_leftImg8bit", "_sat", "_image", "_img")
 _MASK_TAGS = ("", "_mask", "_masks", "_label", "_labels", "_gt", "_GT", "_seg", "_segmentation", "_L", "_lab")
+# Kaggle has lists of run lengths that are called as a list of pairs is.
+_NO_LIST = ", or move the file to another folder if it is no list of images and masks"
 
 
 class Found(NamedTuple):
@@ -101,7 +103,7 @@ def match_list(path: Path, root: Path) -> Found:
         if len(row) != 2:
             raise InputError(
                 f"{path}: line {number} holds {len(row)} columns; it must hold an image and its mask,"
-                " apart by a comma or a tab where names have blanks."
+                f" apart by a comma or a tab where names have blanks{_NO_LIST}."
             )
         files = [_locate(text, path, root) for text in row]
         if all(files):
@@ -109,7 +111,8 @@ def match_list(path: Path, root: Path) -> Found:
         elif not (number == 1 and not any(Path(text).suffix for text in row)):  # else it is a heading
             missing = row[0] if files[0] is None else row[1]
             orphans.append(
-                f"{path}: line {number} names {missing}, which does not exist in {root}; correct the line."
+                f"{path}: line {number} names {missing}, which does not exist in {root};"
+                f" correct the line{_NO_LIST}."
             )
     return Found(pairs, orphans)
 
