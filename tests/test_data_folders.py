@@ -21,6 +21,8 @@ SPLITS = {
         (("images/train", "masks/train"), ("images/val", "masks/val")),
         (("train/images", "train/masks"), ("val/images", "val/masks")),
         (("train", "trainannot"), ("val", "valannot")),
+        (("imgs/train", "masks/train"), ("imgs/val", "masks/val")),
+        (("train/imgs", "train/labels"), ("val/imgs", "val/labels")),
         (("images/training", "annotations/training"), ("images/validation", "annotations/validation")),
     ],
 )
@@ -32,6 +34,13 @@ def test_known_layouts_are_found(tmp_path, train, val):
     assert dataset.splits["val"][1].image == tmp_path / val[0] / "1.jpg"
     assert dataset.splits["val"][1].mask == tmp_path / val[1] / "1.png"
     assert dataset.classes == ("class_0", "class_1", "class_2")
+
+
+@pytest.mark.parametrize("images", ["images", "imgs"])
+@pytest.mark.parametrize("masks", ["masks", "labels", "annotations"])
+def test_folders_of_any_known_name_are_found(tmp_path, images, masks):
+    write_folder(tmp_path, 3, images=images, labels=masks)
+    assert sum(map(len, load_dataset(tmp_path).splits.values())) == 3
 
 
 def test_a_description_is_read(tmp_path):
@@ -152,7 +161,10 @@ def _description(text):
 @pytest.mark.parametrize(
     "spoil, message",
     [
-        (_no_folder, r"data: does not exist; --data takes a folder"),
+        (
+            _no_folder,
+            r"data: does not exist; name a data folder, a list of pairs \(\.csv, \.txt\) or shapes",
+        ),
         (_empty, r"data: is empty; expected images/ and masks/"),
         (_empty_images, r"images: holds no images"),
         (

@@ -6,13 +6,17 @@ Exit status: 0 clean, 1 warnings, 2 errors.
 import json
 from functools import partial
 
+from keras_seg.cli.picture_names import check_picture_name
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.cli.train_flags import add_mask_flags, mask_options
+from keras_seg.errors import InputError
 
 
 def add_arguments(parser):
     """Adds the flags."""
-    parser.add_argument("folder", metavar="FOLDER", help="data folder or list of pairs, see docs/data.md")
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="data folder, list of pairs or shapes, see docs/data.md"
+    )
     add_mask_flags(parser)
     parser.add_argument("--json", action="store_true", help="print the whole report as JSON")
     parser.add_argument(
@@ -23,6 +27,10 @@ def add_arguments(parser):
 
 def run(arguments):
     """Examines; prints the report."""
+    if arguments.sheet:
+        check_picture_name("--sheet", arguments.sheet)
+    if arguments.fix and arguments.folder == "shapes":
+        raise InputError("--fix: shapes is drawn by the program and has no dataset.json; name a data folder.")
     import_tensorflow()
     from tqdm import tqdm
 

@@ -1,5 +1,6 @@
 """Draws what training sees: augmented images with their masks, as one picture."""
 
+from keras_seg.cli.picture_names import check_picture_name
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.cli.train_flags import add_mask_flags, mask_options
 from keras_seg.errors import InputError
@@ -18,7 +19,9 @@ def add_arguments(parser):
     parser.add_argument(
         "folder", metavar="FOLDER", nargs="?", default="shapes", help="data folder (default: shapes)"
     )
-    parser.add_argument("--output", metavar="FILE", default="preview.png", help="(default: preview.png)")
+    parser.add_argument(
+        "--output", metavar="FILE", default="preview.png", help=".png or .jpg (default: preview.png)"
+    )
     parser.add_argument("--count", metavar="N", type=int, default=8, help="number of images (default: 8)")
     parser.add_argument("--image-size", metavar=("H", "W"), nargs=2, type=int, default=(256, 256))
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="(default: 0)")
@@ -29,6 +32,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Draws."""
+    check_picture_name("--output", arguments.output)
     if not 0 <= arguments.seed <= _LAST_SEED:
         raise InputError(f"--seed must be between 0 and {_LAST_SEED}, received {arguments.seed}.")
     import_tensorflow()

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from keras_seg.data.checks import classes_of_values, problems_of
+from keras_seg.data.description import Description
 from keras_seg.data.diagnosis import class_warnings
 from keras_seg.data.duplicates import repeated_images, similar_images
 from keras_seg.data.folders import describe, mask_colors_of, open_source, with_options, with_val
 from keras_seg.data.inspection import Problem, inspect_pair
 from keras_seg.data.reading import parallel_map
 from keras_seg.data.samples import Dataset
+from keras_seg.data.shapes import draw_shapes
+from keras_seg.data.sources import Found
 from keras_seg.data.suggestions import suggest_description
 from keras_seg.data.tally import count_classes, facts_weights
 from keras_seg.errors import InputError
@@ -26,7 +29,7 @@ class Report:
     """What the doctor found.
 
     Attributes:
-        root: the data folder.
+        root: the data folder, or `shapes`.
         pairs: split name to the number of pairs.
         sizes: images per (width, height).
         formats: pairs per (image format, mask format).
@@ -63,14 +66,14 @@ def examine(source, progress=iter, **options) -> Report:
     """Reads everything once, with all cores.
 
     Args:
-        source: a data folder or list file, as for `load_dataset`.
+        source: a data folder, list file or "shapes", as for `load_dataset`.
         progress: wraps the iterable of facts and is given its `total`, such as `tqdm.tqdm`.
         options: `ignore_label`, `mask_colors` and `reduce_zero_label`, as for `load_dataset`.
 
     Raises:
         InputError: there is no data set to read there at all.
     """
-    root, described, found = open_source(source)
+    root, described, found = _drawn() if str(source) == "shapes" else open_source(source)
     described = with_options(described, **options)
     errors = [Problem("orphan", text) for _, orphans in found.values() for text in orphans]
     splits = {name: pairs for name, (pairs, _) in found.items() if pairs}
@@ -116,6 +119,14 @@ def examine(source, progress=iter, **options) -> Report:
         warnings=warnings,
         suggestion=suggest_description(described, dataset, _every(facts), by_color),
     )
+
+
+def _drawn():
+    """Returns what `open_source` does, of the data set that the program draws."""
+    dataset = draw_shapes()
+    # Its colors are for pictures alone.
+    described = Description(dataset.classes, dataset.colors, mask_colors=False)
+    return Path(dataset.name), described, {name: Found(pairs, []) for name, pairs in dataset.splits.items()}
 
 
 def _look(splits, by_color, progress):

@@ -75,8 +75,11 @@ def open_source(source):
 
 def _open(root):
     if not root.is_dir() and not (root.is_file() and root.suffix.lower() in LIST_SUFFIXES):
-        reason = "is not a folder" if root.exists() else "does not exist"
-        raise InputError(f"{root}: {reason}; --data takes a folder, or shapes for what the program draws.")
+        reason = "is neither a folder nor a list" if root.exists() else "does not exist"
+        raise InputError(
+            f"{root}: {reason}; name a data folder, a list of pairs ({', '.join(LIST_SUFFIXES)}) or shapes,"
+            " which the program draws."
+        )
     described = read_description(root if root.is_dir() else root.parent)
     found, defaults = find_splits(root, described)
     if described.classes is None and not (described.mask_values or described.mask_colors):

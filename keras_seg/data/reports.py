@@ -26,7 +26,7 @@ def format_report(report) -> str:
         f"{image} with {mask or 'unreadable'} masks ({n})"
         for (image, mask), n in report.formats.most_common()
     )
-    lines.append(f"formats  {', '.join(kinds)}")
+    lines.append(f"formats  {', '.join(kinds) or 'in memory'}")
     if report.dataset is not None:
         lines += ["", *_class_table(report)]
     for title, problems in (("errors", report.errors), ("warnings", report.warnings)):

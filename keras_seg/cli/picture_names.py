@@ -1,0 +1,20 @@
+"""Names of pictures to write, looked at before the work that goes into them."""
+
+from pathlib import Path
+
+from keras_seg.errors import InputError
+
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def check_picture_name(flag, name):
+    """Raises InputError where no picture can be written under the name that the flag was given."""
+    path = Path(name)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"{flag} {name}: must end in .png or .jpg; name a file as picture.png.")
+    try:
+        if not path.parent.is_dir() or path.is_dir():
+            reason = "is a folder" if path.parent.is_dir() else f"there is no folder {path.parent}"
+            raise InputError(f"{flag} {name}: {reason}; name a file in a folder that exists.")
+    except OSError as error:
+        raise InputError(f"{flag} {name}: {error.strerror}; name another file.") from None
