@@ -246,6 +246,8 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, folder, monkeypatch, c
         load_dataset(root)
     assert main(["doctor", str(root)]) == 2
     assert "cannot be read (Permission denied)" in capsys.readouterr().err
+    assert main(["convert", str(root / folder), "--output", str(tmp_path / "out")]) == 2
+    assert "cannot be read (Permission denied)" in capsys.readouterr().err
 
 
 def test_a_name_that_no_file_system_takes_is_refused(tmp_path, capsys):

@@ -49,7 +49,8 @@ def read_annotations(source: Path, images: Path | None = None) -> list[Picture]:
         InputError: a file is no annotation, names no image, or holds a shape that encloses nothing.
     """
     if source.is_dir():
-        files = sorted(source.glob("*.json"))
+        # A glob would find nothing where it may not look.
+        files = sorted(path for path in source.iterdir() if path.suffix == ".json")
         if not files:
             raise InputError(f"{source}: holds no .json files; name the folder of labelme's files.")
         return [_labelme(path, parse_json(path, read_text(path)), images) for path in files]
