@@ -314,7 +314,7 @@ def test_an_output_that_cannot_be_written_is_told_first(make_run, shapes, tmp_pa
 def test_the_training_s_figures_stay(make_run, shapes, tmp_path, capsys):
     run = make_run(data=str(shapes))
     (tmp_path / "metrics.json").write_text("{}")
-    assert main(["evaluate", "--run", str(run.path), "--split", "train"]) == 0
+    assert main(["evaluate", "--run", str(run.path), "--split", "training"]) == 0
     found = json.loads((tmp_path / "evaluation.json").read_text())
     assert (found["split"], found["data"], found["num_images"]) == ("train", str(shapes), 2)
     assert (tmp_path / "metrics.json").read_text() == "{}"

@@ -22,7 +22,9 @@ def add_arguments(parser):
         help="run folder; several are compared side by side",
     )
     parser.add_argument("--data", metavar="FOLDER", help="data folder (default: what the run was trained on)")
-    parser.add_argument("--split", metavar="NAME", default="val", help="split to evaluate (default: val)")
+    parser.add_argument(
+        "--split", metavar="train|val|test", default="val", help="split to evaluate (default: val)"
+    )
     parser.add_argument("--ignore-label", metavar="VALUE", type=int, help="mask value that is ignored")
     parser.add_argument(
         "--output",
@@ -43,11 +45,13 @@ def run(arguments):
     import_tensorflow()
     from tqdm import tqdm
 
+    from keras_seg.data.samples import split_name
     from keras_seg.evaluation import compare, evaluate_run, format_table, write_metrics
     from keras_seg.evaluation.report import Gallery, write_report
     from keras_seg.files import make_folder
     from keras_seg.runs import Run
 
+    split = split_name(arguments.split, "--split")
     options = predictor_options(arguments)
     runs = {folder: Run.open(folder) for folder in arguments.run_folders}
     _check_comparable(runs, arguments.data)
@@ -61,7 +65,7 @@ def run(arguments):
         metrics = evaluate_run(
             run,
             arguments.data,
-            arguments.split,
+            split,
             arguments.ignore_label,
             partial(tqdm, unit="image", desc=name),
             gallery,
@@ -69,13 +73,13 @@ def run(arguments):
         )
         print(format_table(metrics))
         data = arguments.data or run.config.get("data") or "shapes"
-        settings = {"split": arguments.split, **{key: str(value) for key, value in options.items()}}
+        settings = {"split": split, **{key: str(value) for key, value in options.items()}}
         write_metrics(path, {"data": data, **settings, **metrics})
         print(f"written to {path}")
         if gallery:
             page = run.path / "report.html"
             settings = {**run.config, "evaluated on": data, **settings}
-            title = f"{name} on {arguments.split}"
+            title = f"{name} on {split}"
             write_report(page, title, metrics, gallery.pictures(), run.colors, settings)
             print(f"written to {page}")
         print()
