@@ -1,5 +1,6 @@
 """How much memory a process has held."""
 
+import sys
 from pathlib import Path
 
 
@@ -16,3 +17,9 @@ def peak_bytes(pid="self"):
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), None)
+
+
+def counted_bytes(usage):
+    """The peak of a `resource.struct_rusage`, for systems without /proc."""
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, others in KiB.
+    return usage.ru_maxrss * unit

@@ -2,6 +2,8 @@
 
 import os
 import struct
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -298,3 +300,10 @@ def test_a_name_that_the_system_refuses_is_one_line(tmp_path):
     for path in (tmp_path / ("n" * 300 + ".png"), save(tmp_path / "a.png", picture()) / "b.png"):
         with pytest.raises(InputError, match="cannot be written"):
             write_mask(path, np.zeros((2, 2), np.uint8))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_s_name_need_not_be_text(photo, tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    assert predict([photo], folder, overlay=True, confidence=True) == (1, [], 0)
+    assert files(folder) == ["confidence/photo.png", "overlays/photo.jpg", "photo.png"]

@@ -1,5 +1,9 @@
 """A video in, a video out: as many frames, of the same size and rate, with the classes over them."""
 
+import os
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -83,6 +87,16 @@ def test_a_video_is_never_written_over(video, tmp_path):
     with pytest.raises(InputError, match="would be written over"):
         predict_video(Threshold(), source, tmp_path)
     assert source.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text_is_one_line(video, tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    folder.mkdir()
+    for source, output in ((video, folder), (video.rename(folder / video.name), tmp_path / "out")):
+        with pytest.raises(InputError, match=r"\ufffd.*OpenCV takes names in UTF-8 alone"):
+            predict_video(Threshold(), source, output)
+    assert not (tmp_path / "out").exists() and list(folder.iterdir()) == [folder / video.name]
 
 
 def test_a_camera_that_is_not_there_is_one_line(tmp_path):

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from types import MappingProxyType
 from typing import NamedTuple
 
-from keras_seg.memory import peak_bytes
+from keras_seg.memory import counted_bytes, peak_bytes
 
 STEPS = 3  # Batches of a measured run of a training, as Keras's `fit` has some work of its own.
 LEAST_SECONDS = 0.3  # Shorter steps are repeated until a run takes that long.
@@ -178,8 +178,7 @@ def peak_mib():
     if peak is None:
         import resource  # Not on Windows.
 
-        # macOS counts in bytes, others in KiB.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        peak = counted_bytes(resource.getrusage(resource.RUSAGE_SELF))
     return peak / MIB
 
 

@@ -55,12 +55,16 @@ def run(arguments):
     options = predictor_options(arguments)
     runs = {folder: Run.open(folder) for folder in arguments.run_folders}
     _check_comparable(runs, arguments.data)
+    outputs = {
+        folder: Path(arguments.output) if arguments.output else run.path / OUTPUT
+        for folder, run in runs.items()
+    }
+    written = {path.parent for path in outputs.values()}
+    for folder in written | {run.path for run in runs.values()} if arguments.report else written:
+        make_folder(folder)
     found = {}
     for folder, run in runs.items():
-        name = run.path.resolve().name
-        path = Path(arguments.output) if arguments.output else run.path / OUTPUT
-        for each in {path.parent, run.path} if arguments.report else {path.parent}:
-            make_folder(each)
+        name, path = run.path.resolve().name, outputs[folder]
         gallery = Gallery(run.colors) if arguments.report else None
         metrics = evaluate_run(
             run,
@@ -72,7 +76,7 @@ def run(arguments):
             **options,
         )
         print(format_table(metrics))
-        data = arguments.data or run.config.get("data") or "shapes"
+        data = arguments.data or _trained_on(run)
         settings = {"split": split, **{key: str(value) for key, value in options.items()}}
         write_metrics(path, {"data": data, **settings, **metrics})
         print(f"written to {path}")
@@ -97,8 +101,12 @@ def _check_comparable(runs, data):
                 f"{folder}: has the classes {', '.join(other.classes)}, and {first} has "
                 f"{', '.join(run.classes)}; evaluate them one by one"
             )
-        if data is None and other.config.get("data") != run.config.get("data"):
+        if data is None and _trained_on(other) != _trained_on(run):
             raise InputError(
-                f"{folder}: was trained on {other.config.get('data') or 'shapes'}, and {first} on "
-                f"{run.config.get('data') or 'shapes'}; name the data of both with --data"
+                f"{folder}: was trained on {_trained_on(other)}, and {first} on {_trained_on(run)}; name the "
+                "data of both with --data"
             )
+
+
+def _trained_on(run):
+    return run.config.get("data") or "shapes"

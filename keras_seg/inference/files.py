@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from keras_seg.data.folders import IMAGE_SUFFIXES
 from keras_seg.data.headers import has_alpha
+from keras_seg.data.texts import readable
 from keras_seg.errors import InputError
 from keras_seg.files import check_beside, check_targets
 from keras_seg.inference.images import read_image
@@ -52,7 +53,7 @@ def expand_inputs(inputs, suffixes=IMAGE_SUFFIXES):
 
 def _expand(item, suffixes):
     path = Path(item)
-    try:
+    with readable(path):
         if path.is_file():
             return [path]
         if path.is_dir():
@@ -63,10 +64,6 @@ def _expand(item, suffixes):
         else:
             raise InputError(f"{item}: no such file or folder; check the name")
         paths = sorted(path for path in candidates if _is_meant(path, suffixes))
-    except OSError as error:
-        raise InputError(
-            f"{item}: cannot be read ({error.strerror}); check the name and your rights"
-        ) from None
     if not paths:
         what = "no file in this folder" if path.is_dir() else "no file that matches"
         raise InputError(f"{item}: {what} ends in {', '.join(sorted(suffixes))}")

@@ -57,7 +57,8 @@ def drawing_path(path, image):
 
 def _write(path, picture):
     path = Path(path)
-    if not cv2.haveImageWriter(str(path)):
+    # By the suffix alone, for OpenCV ends the process over a folder whose name is no UTF-8.
+    if not cv2.haveImageWriter(f"picture{path.suffix}"):
         raise InputError(f"{path}: a picture's name must end in .png or .jpg")
     options = [] if path.suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     with replacing(path) as temporary:

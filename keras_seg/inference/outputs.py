@@ -82,15 +82,8 @@ class Outputs:
 
     def make_folders(self):
         """Makes what is missing of the folder; raises InputError where it cannot."""
-        make_folder(self.folder)
-        folders = {
-            "overlays": self.wanted.overlay,
-            "confidence": self.wanted.confidence,
-            "probabilities": self.wanted.probabilities,
-            "polygons": self.wanted.polygons == "geojson",
-        }
-        for name in (name for name, is_wanted in folders.items() if is_wanted):
-            make_folder(self.folder / name)
+        for folder in {target.parent for target in self.targets(Path("any"))}:
+            make_folder(folder)
 
     def write(self, path, image, prediction, probabilities=None):
         """Writes all that is wanted for a picture, its mask last.

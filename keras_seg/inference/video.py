@@ -1,5 +1,6 @@
 """Videos and cameras: each frame with the classes drawn over it, into a video of the same size and rate."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +59,8 @@ def predict_video(predictor, source, output, *, progress=None, legend=True):
     target = video_target(source, output)
     if not isinstance(source, int):
         check_targets({Path(source): [target]})
+        _check_is_text(Path(source))
+    _check_is_text(target)
     make_folder(target.parent)
     capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
     try:
@@ -81,6 +84,14 @@ def predict_video(predictor, source, output, *, progress=None, legend=True):
     finally:
         capture.release()
     return Video(target, count, announced)
+
+
+def _check_is_text(path):
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:  # OpenCV would end the process.
+        name = os.fsencode(path).decode(errors="replace")
+        raise InputError(f"{name}: OpenCV takes names in UTF-8 alone for videos; rename it") from None
 
 
 def _frames(capture, source):

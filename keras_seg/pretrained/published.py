@@ -121,16 +121,17 @@ def resolve_weights(network, choice="auto", folder="weights", *, encoder=None, p
             )
         return Path(choice), f"weights: from {choice}."
     encoder = encoder or next((name for name, networks in NETWORKS.items() if network in networks), None)
-    files = [
-        each
-        for (name, mode), each in ENCODERS.items()
+    fitting = (
+        files
+        for (name, mode), files in ENCODERS.items()
         if name == encoder and preprocessing in (None, "none", mode)
-    ]
-    if not files:
+    )
+    files = next(fitting, None)
+    if files is None:
         built = f" with preprocessing {preprocessing!r}" if preprocessing else ""
         reason = f"nobody publishes ImageNet weights for {network}{built}"
     else:
-        path, reason = _from_folder_or_network(files[0], f"{encoder}.safetensors", Path(folder))
+        path, reason = _from_folder_or_network(files, f"{encoder}.safetensors", Path(folder))
         if path:
             return path, f"weights: {reason}."
     if choice == "imagenet":

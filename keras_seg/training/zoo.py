@@ -13,7 +13,7 @@ from pathlib import Path
 from keras_seg.errors import InputError
 from keras_seg.evaluation.tables import fraction
 from keras_seg.files import make_folder, replacing
-from keras_seg.memory import peak_bytes
+from keras_seg.memory import counted_bytes, peak_bytes
 from keras_seg.runs import CONFIG, Run
 from keras_seg.training.run_folder import CHECKPOINTS
 
@@ -112,9 +112,7 @@ def _wait(process):
         peak = peak_bytes(process.pid) or peak
         time.sleep(_PATIENCE)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if peak is None:  # macOS counts in bytes, others in KiB.
-        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return usage.ru_utime + usage.ru_stime, peak
+    return usage.ru_utime + usage.ru_stime, counted_bytes(usage) if peak is None else peak
 
 
 def _add(path, seconds, usage):
@@ -166,8 +164,9 @@ def _read(folder, name):
     row = _costs(path)
     if "parameters" not in row:
         return None
-    anew = f"make it anew: python -m keras_seg evaluate --run {folder / name}"
-    metrics = _load(folder / name / METRICS, ("mean_iou", "pixel_accuracy", "classes"), anew)
+    run, path = folder / name, folder / name / METRICS
+    anew = f"make it anew: python -m keras_seg evaluate --run {run} --output {path}"
+    metrics = _load(path, ("mean_iou", "pixel_accuracy", "classes"), anew)
     return {**metrics, **row, "name": name}
 
 
