@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_seg.layers import DilatedConv2D, FusedBatchNormalization, PatchConv2D, conv2d, dilation
+from keras_seg.layers import (
+    DilatedConv2D,
+    FusedBatchNormalization,
+    PatchConv2D,
+    PointwiseConv2D,
+    conv2d,
+    dilation,
+    pointwise,
+)
 from keras_seg.layers.large_kernels import weights_follow
 
 SIZE = (2, 13, 10, 6)
@@ -69,9 +77,55 @@ def test_where_the_kernels_know_no_dilation_the_answer_is_the_same(monkeypatch):
     assert_alike(native, answer_and_gradients(layer, x))
 
 
-def test_a_convolution_without_dilation_is_kerass_own():
-    assert type(conv2d(4, 3)) is keras.layers.Conv2D
+@pytest.mark.parametrize("filters", [3, 6, 11])  # Fewer than the map's channels, as many, and more.
+@pytest.mark.parametrize("options", [{}, {"use_bias": False, "activation": "relu"}], ids=["bias", "relu"])
+def test_pointwise_convolution_is_kerass(filters, options, monkeypatch):
+    monkeypatch.setattr(pointwise, "_is_for_a_cpu", lambda: True)
+    ours, theirs = PointwiseConv2D(filters, 1, **options), keras.layers.Conv2D(filters, 1, **options)
+    alike(ours, theirs, SIZE)
+    x = noise(*SIZE)
+    products = []
+    monkeypatch.setattr(pointwise, "_by_kernel", counted(pointwise._by_kernel, products))
+    assert_alike(answer_and_gradients(ours, x, training=True), answer_and_gradients(theirs, x))
+    assert len(products) == 1
+    assert_alike(answer_and_gradients(ours, x), answer_and_gradients(theirs, x))
+    assert len(products) == 1  # At inference the graph is Keras's.
+
+
+def counted(function, calls):
+    """`function`, which adds its arguments to `calls`."""
+
+    def wrapper(*arguments):
+        calls.append(arguments)
+        return function(*arguments)
+
+    return wrapper
+
+
+def test_pointwise_convolution_is_kerass_in_fit_with_any_size_of_image():
+    weights = []
+    for layer in (PointwiseConv2D(4, 1), keras.layers.Conv2D(4, 1)):
+        alike(layer, keras.layers.Conv2D(4, 1), SIZE)
+        image = keras.Input((None, None, SIZE[-1]))
+        model = keras.Model(image, layer(image))
+        model.compile("sgd", "mse")
+        for shape in (SIZE, (3, 5, 7, SIZE[-1])):
+            model.fit(noise(*shape), noise(*shape[:3], 4, seed=1), verbose=0)
+        weights.append(layer.get_weights())
+    assert_alike(*weights)
+
+
+def test_pointwise_convolution_in_mixed_precision_learns_float32_weights():
+    layer = PointwiseConv2D(4, 1, dtype="mixed_bfloat16")
+    layer.build(SIZE)
+    answer, _, kernel, bias = answer_and_gradients(layer, noise(*SIZE), training=True)
+    assert answer.dtype == tf.bfloat16 and kernel.dtype == bias.dtype == tf.float32
+
+
+def test_a_convolution_with_nothing_to_gain_is_kerass_own():
+    assert type(conv2d(4, 3)) is type(conv2d(4, 1, strides=2)) is keras.layers.Conv2D
     assert type(conv2d(4, 3, dilation_rate=2)) is DilatedConv2D
+    assert type(conv2d(4, 1)) is PointwiseConv2D
 
 
 def test_a_kernel_whose_weights_follow_is_not_drawn():

@@ -42,10 +42,3 @@ def _kernels_know_dilation():
         except tf.errors.InvalidArgumentError:
             return False
     return True
-
-
-def conv2d(filters, kernel_size, *, dilation_rate=1, **kwargs):
-    """Returns a `Conv2D`, or a `DilatedConv2D` where there is a dilation."""
-    if dilation_rate == 1:
-        return keras.layers.Conv2D(filters, kernel_size, **kwargs)
-    return DilatedConv2D(filters, kernel_size, dilation_rate=dilation_rate, **kwargs)
