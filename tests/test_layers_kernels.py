@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_seg.inference import Predictor
 from keras_seg.layers import (
     DilatedConv2D,
     FusedBatchNormalization,
@@ -15,6 +16,7 @@ from keras_seg.layers import (
     PointwiseConv2D,
     conv2d,
     dilation,
+    for_this_processor,
     pointwise,
 )
 from keras_seg.layers.large_kernels import weights_follow
@@ -59,6 +61,63 @@ def test_dilated_convolution_is_kerass(rate, padding):
     alike(ours, theirs, SIZE)
     x = noise(*SIZE)
     assert_alike(answer_and_gradients(ours, x), answer_and_gradients(theirs, x))
+
+
+@pytest.fixture
+def products(monkeypatch):
+    """Lists the rates of the convolutions that were computed as products; all that can be may be."""
+    found = []
+    compute = dilation._products
+
+    def products(x, kernel, rates):
+        found.append(rates)
+        return compute(x, kernel, rates)
+
+    monkeypatch.setattr(dilation, "_products", products)
+    monkeypatch.setattr(dilation, "_PRODUCTS_PAY_FROM", 2)
+    monkeypatch.setattr(dilation, "_CHANNELS_PAY_FROM", 1)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
+    return found
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["known size", "any size"])
+@pytest.mark.parametrize(("kernel_size", "rate"), [(3, 2), (3, (4, 3)), (3, 11), (3, 36), ((1, 5), 3)])
+def test_dilation_as_products_of_what_the_taps_see(kernel_size, rate, is_known, products):
+    options = {"filters": 5, "kernel_size": kernel_size, "dilation_rate": rate, "padding": "same"}
+    ours, theirs = DilatedConv2D(**options), keras.layers.Conv2D(**options)
+    alike(ours, theirs, SIZE)
+    shape = SIZE if is_known else (None, None, None, SIZE[-1])
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])
+    def predict(x):
+        with for_this_processor():
+            return ours(x)
+
+    for size in {SIZE, SIZE if is_known else (1, 4, 21, SIZE[-1])}:
+        assert_alike([predict(noise(*size))], [theirs(noise(*size))])
+    assert products == [ours.dilation_rate]
+
+
+@pytest.mark.parametrize(
+    "options", [{"padding": "valid"}, {"kernel_size": 2}, {"dilation_rate": (1, 2)}, {"groups": 2}]
+)
+def test_other_dilated_convolutions_are_no_products(options, products):
+    options = {"filters": 4, "kernel_size": 3, "dilation_rate": 2, "padding": "same", **options}
+    ours, theirs = DilatedConv2D(**options), keras.layers.Conv2D(**options)
+    alike(ours, theirs, SIZE)
+    with for_this_processor():
+        assert_alike([ours(noise(*SIZE))], [theirs(noise(*SIZE))])
+    assert not products
+
+
+def test_only_a_prediction_here_has_products(products):
+    layer = DilatedConv2D(4, 3, dilation_rate=2, padding="same")
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, layer(image))
+    model(noise(1, 8, 8, 3), training=False)
+    assert not products
+    Predictor(model).predict(noise(8, 8, 3))
+    assert products == [(2, 2)]
 
 
 def test_dilation_beyond_the_map_leaves_the_kernels_middle():

@@ -13,6 +13,7 @@ from keras import ops
 from keras_seg.errors import InputError
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
 from keras_seg.inference.bfloat16 import in_bfloat16
+from keras_seg.layers import for_this_processor
 from keras_seg.logits import most_likely
 from keras_seg.palette import IGNORE, default_colors
 from keras_seg.runs import Run
@@ -190,13 +191,15 @@ def _compiled(model, finish):
     """Returns a function from images to what `finish` makes of logits, compiled once for all sizes."""
 
     def network(images):
-        logits = model(images, training=False)
+        with for_this_processor():
+            logits = model(images, training=False)
         return finish(logits["out"] if isinstance(logits, dict) else logits)
 
     if keras.backend.backend() != "tensorflow":
         return network
     # Keras's own predict function would be traced anew for the first few sizes, each trace with roundings
-    # of its own. This one is the graph of the exported model. Imported here for the other backends' sake.
+    # of its own. This one is the graph of the exported model, but for what suits this processor alone.
+    # Imported here for the other backends' sake.
     import tensorflow as tf
 
     signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)

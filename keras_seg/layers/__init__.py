@@ -3,7 +3,7 @@
 from keras_seg.layers.batch_normalization import FusedBatchNormalization
 from keras_seg.layers.convolution import conv2d
 from keras_seg.layers.cropping import CropLike, PadLike
-from keras_seg.layers.dilation import DilatedConv2D
+from keras_seg.layers.dilation import DilatedConv2D, for_this_processor
 from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
 from keras_seg.layers.normalization import LocalResponseNormalization
 from keras_seg.layers.patches import PatchConv2D
@@ -30,4 +30,5 @@ __all__ = [
     "ResizeLike",
     "bilinear_kernel",
     "conv2d",
+    "for_this_processor",
 ]

@@ -1,12 +1,29 @@
-"""Dilated convolution, by the kernel that knows dilation."""
+"""Dilated convolution, by the kernel that knows dilation, or as products of what its taps see."""
 
 import functools
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import keras
 
 if keras.config.backend() == "tensorflow":
     # Keras's own way there spreads the map over as many small images as the rate has pixels, squared.
     import tensorflow as tf
+
+# Below so many pixels between two taps most of them see most of the map, and below so many channels the sums
+# of the products take as long as these.
+_PRODUCTS_PAY_FROM, _CHANNELS_PAY_FROM = 12, 1024
+_is_for_this_processor = ContextVar("is_for_this_processor", default=False)
+
+
+@contextmanager
+def for_this_processor():
+    """Within it a network is traced to predict here, and need not be one for other runtimes to optimize."""
+    token = _is_for_this_processor.set(True)
+    try:
+        yield
+    finally:
+        _is_for_this_processor.reset(token)
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -16,16 +33,68 @@ class DilatedConv2D(keras.layers.Conv2D):
     Keras computes a dilated convolution on TensorFlow as an undilated one over `rate * rate` images, each
     with every `rate`-th pixel of the map and zeros around it: for rate 24 on a map of 28 x 28, 576 images of
     mostly zeros. TensorFlow's kernels know the dilation, see docs/performance.md; where their gradients do
-    not (CPUs without oneDNN), this is Keras's.
+    not (CPUs without oneDNN), this is Keras's. Within `for_this_processor`, wide dilations are products of
+    matrices, a tap at a time: its weights and the part of the map that it sees.
 
     Args:
         filters, kernel_size, **kwargs: Of `keras.layers.Conv2D`, channels last.
     """
 
     def convolution_op(self, inputs, kernel):
-        if self.dilation_rate == (1, 1) or self.groups > 1 or not _kernels_know_dilation():
+        if self.dilation_rate == (1, 1) or self.groups > 1:
+            return super().convolution_op(inputs, kernel)
+        if self._is_worth_products(kernel.shape[2]):
+            return _products(inputs, tf.convert_to_tensor(kernel), self.dilation_rate)
+        if not _kernels_know_dilation():
             return super().convolution_op(inputs, kernel)
         return tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper(), dilations=self.dilation_rate)
+
+    def _is_worth_products(self, channels):
+        return (
+            _is_for_this_processor.get()
+            and keras.config.backend() == "tensorflow"
+            and not tf.config.list_logical_devices("GPU")
+            and min(self.dilation_rate) >= _PRODUCTS_PAY_FROM
+            and channels >= _CHANNELS_PAY_FROM
+            and self.padding == "same"
+            and self.strides == (1, 1)
+            and all(extent % 2 for extent in self.kernel_size)
+        )
+
+
+def _products(x, kernel, rates):
+    """Convolution of `x` [B, H, W, C], with zeros around it, with `kernel` [rows, columns, C, D], odd."""
+    x = tf.transpose(x, (1, 0, 2, 3))  # Rows first, for rows next to each other are no copy.
+    rows, columns, channels, filters = kernel.shape
+    answer = 0
+    for column in range(columns):
+        right = (column - columns // 2) * rates[1]
+        seen = _shifted(x, right, axis=2)
+        partial = 0
+        for row in range(rows):
+            down = (row - rows // 2) * rates[0]
+            part = _shifted(seen, down, axis=0)
+            product = tf.matmul(tf.reshape(part, (-1, channels)), kernel[row, column])
+            product = tf.reshape(product, tf.concat((tf.shape(part)[:3], (filters,)), axis=0))
+            partial += _shifted_back(product, down, tf.shape(x), axis=0)
+        answer += _shifted_back(partial, right, tf.shape(x), axis=2)
+    return tf.transpose(answer, (1, 0, 2, 3))
+
+
+def _shifted(x, steps, axis):
+    """What lies `steps` pixels onwards along an axis, as far as the map reaches."""
+    part = slice(steps, None) if steps >= 0 else slice(None, steps)
+    return x[(slice(None),) * axis + (part,)]
+
+
+def _shifted_back(x, steps, shape, axis):
+    """`x`, found by `_shifted`, where it was asked from, with zeros up to the size of the map."""
+    if steps == 0:
+        return x
+    missing = tf.minimum(abs(steps), shape[axis])
+    margins = [(0, 0)] * 4
+    margins[axis] = (0, missing) if steps > 0 else (missing, 0)
+    return tf.pad(x, margins)
 
 
 @functools.cache
