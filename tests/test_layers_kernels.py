@@ -215,6 +215,12 @@ def test_a_large_kernel_starts_with_kerass_numbers(initializer):
     np.testing.assert_array_equal(ours, theirs)
 
 
+def test_many_large_kernels_are_no_reason_for_a_warning(caplog):
+    for _ in range(8):
+        PatchConv2D(4, 3, kernel_initializer="he_normal").build(SIZE)
+    assert not caplog.records
+
+
 def test_a_large_kernel_is_drawn_in_the_memory_where_it_stays():
     script = """
 import os

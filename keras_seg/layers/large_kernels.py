@@ -51,4 +51,4 @@ def _drawn_in_place(initializer):
     # A seed that the graph reads: with a constant one TensorFlow would draw while it simplifies the graph.
     seed = keras.random.SeedGenerator(seed)
     initializer = initializer.from_config({**initializer.get_config(), "seed": seed})
-    return tf.function(lambda shape, dtype=None: initializer(shape, dtype))
+    return tf.function(initializer)
