@@ -10,6 +10,7 @@ from keras_seg.layers.patches import PatchConv2D
 from keras_seg.layers.pointwise import PointwiseConv2D
 from keras_seg.layers.pooling import AdaptiveAveragePooling2D, MaxPoolingWithIndices2D, MaxUnpooling2D
 from keras_seg.layers.preprocessing import PREPROCESSINGS, Preprocessing
+from keras_seg.layers.pyramid import PyramidConv2D
 from keras_seg.layers.resizing import ResizeLike, bilinear_kernel
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "PatchConv2D",
     "PointwiseConv2D",
     "Preprocessing",
+    "PyramidConv2D",
     "ResizeLike",
     "bilinear_kernel",
     "conv2d",

@@ -60,13 +60,13 @@ def _patches_times(x, kernel):
         size - extent + 1 for size, extent in zip(spatial_shape(x), (rows, columns), strict=True)
     )
     # Along one axis and then the other: 14 slices for a kernel of 7 x 7, where window by window is 49.
-    x = _neighbors(_neighbors(x, columns, axis=2), rows, axis=1)
+    x = neighbors(neighbors(x, columns, axis=2), rows, axis=1)
     matrix = ops.reshape(kernel, (rows * columns * channels, filters))
     x = ops.matmul(ops.reshape(x, (-1, rows * columns * channels)), matrix)
     return ops.reshape(x, (-1, height, width, filters))
 
 
-def _neighbors(x, extent, axis):
+def neighbors(x, extent, axis):
     """Each position's `extent` successors along an axis, itself the first, side by side in its channels."""
     if extent == 1:
         return x

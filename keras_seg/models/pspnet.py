@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from keras_seg.layers import AdaptiveAveragePooling2D, ResizeLike
+from keras_seg.layers import AdaptiveAveragePooling2D, FusedBatchNormalization, PyramidConv2D
 from keras_seg.models.blocks import classify, conv_bn_relu, fcn_head, resnet_pyramid, segmentation_model
 
 BINS = (1, 2, 3, 6)
@@ -10,13 +10,16 @@ FILTERS = 512
 
 
 def pyramid_pooling(x):
-    """The map and its averages over ever finer grids, each resized back to the map."""
-    maps = [x]
+    """The map, its averages over ever finer grids, and a 3 x 3 convolution over all of them at its size."""
+    grids = []
     for index, count in enumerate(BINS, 1):
         pooled = AdaptiveAveragePooling2D(count, name=f"ppm_{index}_pool")(x)
-        pooled = conv_bn_relu(pooled, FILTERS, 1, f"ppm_{index}")
-        maps.append(ResizeLike(align_corners=True, name=f"ppm_{index}_resize")([pooled, x]))
-    return layers.Concatenate(name="ppm_concat")(maps)
+        grids.append(conv_bn_relu(pooled, FILTERS, 1, f"ppm_{index}"))
+    x = PyramidConv2D(
+        FILTERS, 3, align_corners=True, use_bias=False, kernel_initializer="he_normal", name="head_conv"
+    )([x, *grids])
+    x = FusedBatchNormalization(epsilon=1e-5, momentum=0.9, name="head_bn")(x)
+    return layers.ReLU(name="head_relu")(x)
 
 
 def pspnet(
@@ -35,8 +38,7 @@ def pspnet(
     The paper's output stride is 8; it trains with the auxiliary head.
     """
     image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
-    x = conv_bn_relu(pyramid_pooling(pyramid.c5), FILTERS, 3, "head")
-    x = layers.SpatialDropout2D(0.1, name="head_dropout")(x)
+    x = layers.SpatialDropout2D(0.1, name="head_dropout")(pyramid_pooling(pyramid.c5))
     x = classify(x, num_classes)
     aux = fcn_head(pyramid.c4, num_classes, "aux") if aux_head else None
     return segmentation_model(image, x, name, aux=aux, align_corners=True)

@@ -155,6 +155,7 @@ def multiply_adds(model):
     """Counts the multiplications of all convolutions of a model of a known input size, for one image.
 
     A kernel's every weight is used once for each pixel of the answer, or of the input if it is transposed.
+    Layers that do with fewer count as the convolutions that they stand for.
     """
     count = 0
     for layer in model.layers:
