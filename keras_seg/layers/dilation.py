@@ -1,10 +1,10 @@
 """Dilated convolution, by the kernel that knows dilation, or as products of what its taps see."""
 
 import functools
-from contextlib import contextmanager
-from contextvars import ContextVar
 
 import keras
+
+from keras_seg.layers.processor import is_for_this_processor, is_tensorflow_on_a_cpu
 
 if keras.config.backend() == "tensorflow":
     # Keras's own way there spreads the map over as many small images as the rate has pixels, squared.
@@ -13,17 +13,6 @@ if keras.config.backend() == "tensorflow":
 # Below so many pixels between two taps most of them see most of the map, and below so many channels the sums
 # of the products take as long as these.
 _PRODUCTS_PAY_FROM, _CHANNELS_PAY_FROM = 12, 1024
-_is_for_this_processor = ContextVar("is_for_this_processor", default=False)
-
-
-@contextmanager
-def for_this_processor():
-    """Within it a network is traced to predict here, and need not be one for other runtimes to optimize."""
-    token = _is_for_this_processor.set(True)
-    try:
-        yield
-    finally:
-        _is_for_this_processor.reset(token)
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -51,9 +40,8 @@ class DilatedConv2D(keras.layers.Conv2D):
 
     def _is_worth_products(self, channels):
         return (
-            _is_for_this_processor.get()
-            and keras.config.backend() == "tensorflow"
-            and not tf.config.list_logical_devices("GPU")
+            is_for_this_processor()
+            and is_tensorflow_on_a_cpu()
             and min(self.dilation_rate) >= _PRODUCTS_PAY_FROM
             and channels >= _CHANNELS_PAY_FROM
             and self.padding == "same"

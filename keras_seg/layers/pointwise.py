@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_seg.layers.processor import is_tensorflow_on_a_cpu
+
 if keras.config.backend() == "tensorflow":
     import tensorflow as tf
 
@@ -25,14 +27,10 @@ class PointwiseConv2D(keras.layers.Conv2D):
     """
 
     def call(self, inputs, training=None):
-        if not (training and self.trainable and _is_for_a_cpu()):
+        if not (training and self.trainable and is_tensorflow_on_a_cpu()):
             return super().call(inputs)
         x = _convolve(inputs, tf.convert_to_tensor(self.kernel))
         return self.activation(x + self.bias if self.use_bias else x)
-
-
-def _is_for_a_cpu():
-    return keras.config.backend() == "tensorflow" and not tf.config.list_logical_devices("GPU")
 
 
 def _convolve(x, kernel):
