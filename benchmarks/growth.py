@@ -7,20 +7,21 @@ of 224 x 224 pixels are learnt and predicted; each point in processes of its own
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 import matplotlib as mpl
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from keras_seg.benchmark.machine import describe_machine
-from keras_seg.benchmark.operations import operations
 from keras_seg.benchmark.report import figures_file, format_machine, summarize, write_figures
-from keras_seg.benchmark.steps import our_contender
 from keras_seg.benchmark.workers import Contender, measure_in_turn
+from keras_seg.cli.quiet import quiet_start
+
+with quiet_start():
+    from keras_seg.benchmark.operations import operations
+    from keras_seg.benchmark.steps import our_contender
 
 SIDES, BATCHES, SIDE = (64, 128, 256, 512, 1024, 2048), (1, 2, 4, 8, 16, 32), 224
 NAMES = ("keras_seg", "PyTorch")
@@ -75,6 +76,7 @@ def _measure(arguments, side, batch_size, is_training):
 def _draw(network, figures, path):
     mpl.use("agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     figure, axes = plt.subplots(2, len(figures), figsize=(4 * len(figures), 6), sharex="col", squeeze=False)
     for column, (title, found) in zip(axes.T, figures.items(), strict=True):
@@ -89,6 +91,7 @@ def _draw(network, figures, path):
             axis.set_xticks(places, places)
             axis.grid(visible=True, which="both", alpha=0.25)
         column[0].set_yscale("log")
+        column[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         column[0].yaxis.set_major_formatter("{x:g}")
         column[0].yaxis.set_minor_formatter("")
         column[1].set_ylim(0, 1.1 * column[1].get_ylim()[1])

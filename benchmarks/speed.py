@@ -11,19 +11,20 @@ speed, and peak memory.
 
 import argparse
 import itertools
-import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from keras_seg.benchmark.machine import LIMITS, describe_machine
-from keras_seg.benchmark.operations import operations
 from keras_seg.benchmark.report import figures_file, format_machine, format_table, summarize, write_figures
-from keras_seg.benchmark.steps import our_contender
 from keras_seg.benchmark.workers import Contender, measure_in_turn
+from keras_seg.cli.quiet import quiet_start
+
+with quiet_start():
+    from keras_seg.benchmark.operations import operations
+    from keras_seg.benchmark.steps import our_contender
 
 PRECISIONS = ("float32", "bfloat16")
 TORCH, KERAS, ONNX = "contenders.pytorch", "contenders.plain_keras", "contenders.onnx_files"

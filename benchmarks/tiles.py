@@ -6,18 +6,17 @@ Small images are predicted before and after the large one, each size once withou
 """
 
 import argparse
-import os
 import statistics
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from keras_seg.benchmark.machine import describe_machine
 from keras_seg.benchmark.report import format_machine
 from keras_seg.benchmark.workers import peak_mib
+from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.frozen_weights import promise_frozen_weights
 
 CLASSES, SMALL, ROUNDS = 21, 512, 5
@@ -27,10 +26,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", metavar="NAME", default="fcn8", help="(default: fcn8)")
     parser.add_argument("--side", metavar="N", type=int, default=8192, help="in pixels (default: 8192)")
-    parser.add_argument("--window", metavar="N", type=int, default=1024, help="(default: 1024)")
+    parser.add_argument("--window", metavar="N", type=int, default=1088, help="(default: 1088)")
     parser.add_argument("--overlap", metavar="FRACTION", type=float, default=1 / 16, help="(default: 1/16)")
     arguments = parser.parse_args()
     promise_frozen_weights()  # As `predict.py` does.
+    import_tensorflow()
     import numpy as np
 
     from keras_seg.inference import Averaging, Predictor

@@ -9,8 +9,8 @@ import pytest
 from keras import layers
 
 from keras_seg.errors import InputError
-from keras_seg.inference import Averaging, Predictor
-from keras_seg.inference.windows import window_starts, window_weights
+from keras_seg.inference import Averaging, Predictor, windows
+from keras_seg.inference.windows import sliding_logits, window_starts, window_weights
 
 CLASSES = 3
 
@@ -108,6 +108,16 @@ def test_windows_equal_the_whole_picture_away_from_their_borders(model):
     assert 0.2 < inside.mean() < 0.8
     np.testing.assert_allclose(found[inside], whole[inside], atol=1e-6)
     assert np.abs(found - whole)[~inside].max() > 1e-3
+
+
+def test_rows_are_given_a_few_at_a_time(monkeypatch):
+    monkeypatch.setattr(windows, "_PIXELS", 200)
+    image = picture(70, 50)
+    same = sliding_logits(lambda images: images, image, (32, 32), 0.25, "linear", 1)
+    found = [(top, rows.copy()) for top, rows in same]  # Each is overwritten by the next.
+    assert max(len(rows) for _, rows in found) == 4 and sum(len(rows) for _, rows in found) == 70
+    for top, rows in found:
+        np.testing.assert_allclose(rows, image[top : top + len(rows)], rtol=1e-5)
 
 
 def test_a_picture_of_one_window_is_predicted_as_a_whole(model):

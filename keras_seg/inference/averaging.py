@@ -53,7 +53,7 @@ class Averaging:
 
 
 def logits_in_bands(network, image, averaging):
-    """Predicts a picture at one size; yields `(top, float32 logits [rows, W, C])` from top to bottom.
+    """Predicts a picture at one size; yields `(top, float32 logits [rows, W, C])` as `sliding_logits` does.
 
     Args:
         network: function of float32 [B, h, w, 3] to logits [B, h, w, C], both arrays.
@@ -79,8 +79,11 @@ def averaged_probabilities(network, image, averaging):
     for scale in averaging.scales:
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         scaled = image if size == (width, height) else cv2.resize(image, size)
-        bands = [softmax(logits) for _, logits in logits_in_bands(network, scaled, averaging)]
-        found = bands[0] if len(bands) == 1 else np.concatenate(bands)
+        found = None
+        for top, logits in logits_in_bands(network, scaled, averaging):
+            if found is None:
+                found = np.empty((*scaled.shape[:2], logits.shape[-1]), np.float32)
+            found[top : top + len(logits)] = softmax(logits)
         if size != (width, height):
             found = _resize(found, (width, height))
         total = found if total is None else total + found

@@ -11,6 +11,7 @@ import numpy as np
 BLENDS = ("linear", "gaussian")
 # Standard deviation of the Gaussian, in lengths of a window, as nnU-Net has it (Isensee et al., 2021).
 _DEVIATION = 1 / 8
+_PIXELS = 1 << 18  # Given at once, so that what is made of their logits stays small.
 
 
 def window_starts(length, size, overlap):
@@ -54,8 +55,8 @@ def sliding_logits(network, image, window, overlap, blend, batch_size):
         batch_size: windows that go through the network at once.
 
     Yields:
-        `(top, logits)`: the first row, and float32 [rows, W, C] from it on. Only the rows of one window are
-        kept, `h * W * C` numbers.
+        `(top, logits)`: the first row, and float32 [rows, W, C] from it on, a few at a time; they are
+        overwritten when the next are asked for. Only the rows of one window are kept, `h * W * C` numbers.
     """
     height, width = image.shape[:2]
     sizes = min(window[0], height), min(window[1], width)
@@ -75,5 +76,7 @@ def sliding_logits(network, image, window, overlap, blend, batch_size):
                 weights = down[row][:, None] * across[i]
                 strip[:, lefts[i] : lefts[i] + sizes[1]] += logits * weights[..., None]
         done = (tops[row + 1] if row + 1 < len(tops) else height) - top
-        yield top, strip[:done]
-        strip = np.concatenate([strip[done:], np.zeros_like(strip[:done])])
+        for first in range(0, done, rows := max(_PIXELS // width, 1)):
+            yield top + first, strip[first : min(first + rows, done)]
+        strip[: sizes[0] - done] = strip[done:]
+        strip[sizes[0] - done :] = 0
