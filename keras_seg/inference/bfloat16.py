@@ -58,7 +58,8 @@ def in_bfloat16(model):
 
     with weights_follow():
         network = keras.models.clone_model(model, clone_function=copy)
-    network.set_weights(model.get_weights())
+    for weight, original in zip(network.weights, model.weights, strict=True):
+        weight.assign(original)  # One by one: all at once would be held a second time.
     return network
 
 
