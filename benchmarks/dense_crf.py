@@ -14,6 +14,7 @@ import time
 import cv2
 import numpy as np
 
+from keras_seg.benchmark.flags import positive
 from keras_seg.data import draw_shapes
 from keras_seg.evaluation.counts import confusion
 from keras_seg.inference import write_image
@@ -28,9 +29,9 @@ COLORS = (3.0, 13.0)  # Deviations, in levels of 0 to 255.
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", metavar=("H", "W"), nargs=2, type=int, default=(500, 500))
+    parser.add_argument("--size", metavar=("H", "W"), nargs=2, type=positive, default=(500, 500))
     parser.add_argument("--output", metavar="PICTURE", help="draw the scene and both labelings")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=positive, default=3)
     arguments = parser.parse_args()
 
     dataset = draw_shapes(counts={"val": 1}, size=tuple(arguments.size))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from keras_seg.benchmark.flags import positive
 from keras_seg.benchmark.machine import describe_machine
 from keras_seg.benchmark.report import format_machine
 from keras_seg.benchmark.workers import Contender, measure_in_turn
@@ -56,7 +57,7 @@ def update(is_ours):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="measured runs of each (default: 7)")
+    parser.add_argument("--rounds", type=positive, default=7, help="measured runs of each (default: 7)")
     rounds = parser.parse_args().rounds
     print(format_machine(describe_machine()))
     print(f"{'':46} {'plain, s':>8} {'ours, s':>8} {'ratio':>7}  fastest-slowest of plain, ours")

@@ -17,8 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from keras_seg.benchmark.flags import figures_file, positive
 from keras_seg.benchmark.machine import describe_machine
-from keras_seg.benchmark.report import figures_file, format_machine, format_table, summarize, write_figures
+from keras_seg.benchmark.report import format_machine, format_table, summarize, write_figures
 from keras_seg.benchmark.workers import Contender, measure_in_turn
 
 OURS, TORCH = "contenders.any_backend", "contenders.pytorch"
@@ -93,9 +94,9 @@ def main():
 def _parser():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", metavar="NAME", nargs="+")
-    parser.add_argument("--image-size", metavar=("H", "W"), nargs=2, type=int)
-    parser.add_argument("--batch-size", metavar="N", type=int)
-    parser.add_argument("--rounds", metavar="N", type=int, default=5, help="measured runs (default: 5)")
+    parser.add_argument("--image-size", metavar=("H", "W"), nargs=2, type=positive)
+    parser.add_argument("--batch-size", metavar="N", type=positive)
+    parser.add_argument("--rounds", metavar="N", type=positive, default=5, help="measured runs (default: 5)")
     parser.add_argument("--json", metavar="FILE", type=figures_file, help="write all figures there")
     return parser
 

@@ -14,8 +14,9 @@ import matplotlib as mpl
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from keras_seg.benchmark.flags import figures_file, network, positive
 from keras_seg.benchmark.machine import describe_machine
-from keras_seg.benchmark.report import figures_file, format_machine, summarize, write_figures
+from keras_seg.benchmark.report import format_machine, summarize, write_figures
 from keras_seg.benchmark.workers import Contender, measure_in_turn
 from keras_seg.cli.quiet import quiet_start
 
@@ -30,10 +31,10 @@ COLORS = {"keras_seg": "#1b6ca8", "PyTorch": "#c8553d"}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", metavar="NAME", default="fcn8", help="(default: fcn8)")
-    parser.add_argument("--sides", metavar="N", type=int, nargs="+", default=SIDES, help="in pixels")
-    parser.add_argument("--batches", metavar="N", type=int, nargs="+", default=BATCHES)
-    parser.add_argument("--rounds", metavar="N", type=int, default=3, help="(default: 3)")
+    parser.add_argument("--network", metavar="NAME", type=network, default="fcn8", help="(default: fcn8)")
+    parser.add_argument("--sides", metavar="N", type=positive, nargs="+", default=SIDES, help="in pixels")
+    parser.add_argument("--batches", metavar="N", type=positive, nargs="+", default=BATCHES)
+    parser.add_argument("--rounds", metavar="N", type=positive, default=3, help="(default: 3)")
     parser.add_argument(
         "--output", metavar="PICTURE", type=figures_file, default="growth.png", help="(default: growth.png)"
     )

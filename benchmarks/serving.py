@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_seg.benchmark.flags import network, positive
 from keras_seg.models import build_model
 from keras_seg.palette import default_colors
 from keras_seg.serving import Client, export_saved_model
@@ -93,15 +94,15 @@ def measure(client, address, name, signature, inputs, outputs, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="unet", help="network (default: unet)")
-    parser.add_argument("--classes", type=int, default=21)
+    parser.add_argument("--model", type=network, default="unet", help="network (default: unet)")
+    parser.add_argument("--classes", type=positive, default=21)
     parser.add_argument(
-        "--size", type=int, default=512, help="height and width of the picture (default: 512)"
+        "--size", type=positive, default=512, help="height and width of the picture (default: 512)"
     )
     parser.add_argument(
-        "--requests", type=int, default=20, help="measured requests of each kind (default: 20)"
+        "--requests", type=positive, default=20, help="measured requests of each kind (default: 20)"
     )
-    parser.add_argument("--in-flight", type=int, default=2, help="requests at once (default: 2)")
+    parser.add_argument("--in-flight", type=positive, default=2, help="requests at once (default: 2)")
     options = parser.parse_args()
     if importlib.util.find_spec("tensorflow_serving") is None:
         parser.error("needs tensorflow-serving-api; pip install 'keras-seg[serving]'")

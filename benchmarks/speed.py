@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from keras_seg.benchmark.flags import figures_file, positive
 from keras_seg.benchmark.machine import LIMITS, describe_machine
-from keras_seg.benchmark.report import figures_file, format_machine, format_table, summarize, write_figures
+from keras_seg.benchmark.report import format_machine, format_table, summarize, write_figures
 from keras_seg.benchmark.workers import Contender, measure_in_turn
 from keras_seg.cli.quiet import quiet_start
 
@@ -72,7 +73,7 @@ def contenders(case, precision):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", metavar="CASE", nargs="*", help=f"of {', '.join(CASES)} (default: all)")
-    parser.add_argument("--rounds", type=int, default=5, help="measured runs of each (default: 5)")
+    parser.add_argument("--rounds", type=positive, default=5, help="measured runs of each (default: 5)")
     parser.add_argument(
         "--precision", nargs="+", choices=PRECISIONS, default=PRECISIONS, help="(default: both)"
     )

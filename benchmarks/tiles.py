@@ -13,32 +13,37 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from keras_seg.benchmark.flags import network, positive
 from keras_seg.benchmark.machine import describe_machine
 from keras_seg.benchmark.report import format_machine
 from keras_seg.benchmark.workers import peak_mib
 from keras_seg.cli.quiet import import_tensorflow
+from keras_seg.errors import InputError
 from keras_seg.frozen_weights import promise_frozen_weights
 
 CLASSES, SMALL, ROUNDS = 21, 512, 5
 
 
 def main():
+    promise_frozen_weights()  # As `predict.py` does, before TensorFlow is imported.
+    import_tensorflow()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", metavar="NAME", default="fcn8", help="(default: fcn8)")
-    parser.add_argument("--side", metavar="N", type=int, default=8192, help="in pixels (default: 8192)")
-    parser.add_argument("--window", metavar="N", type=int, default=1088, help="(default: 1088)")
+    parser.add_argument("--network", metavar="NAME", type=network, default="fcn8", help="(default: fcn8)")
+    parser.add_argument("--side", metavar="N", type=positive, default=8192, help="in pixels (default: 8192)")
+    parser.add_argument("--window", metavar="N", type=positive, default=1088, help="(default: 1088)")
     parser.add_argument("--overlap", metavar="FRACTION", type=float, default=1 / 16, help="(default: 1/16)")
     arguments = parser.parse_args()
-    promise_frozen_weights()  # As `predict.py` does.
-    import_tensorflow()
     import numpy as np
 
     from keras_seg.inference import Averaging, Predictor
     from keras_seg.models import build_model
 
+    try:
+        averaging = Averaging((arguments.window, arguments.window), arguments.overlap)
+    except InputError as error:
+        parser.error(str(error))
     model = build_model(arguments.network, CLASSES)
-    window = (arguments.window, arguments.window)
-    whole, windows = Predictor(model), Predictor(model, averaging=Averaging(window, arguments.overlap))
+    whole, windows = Predictor(model), Predictor(model, averaging=averaging)
     random = np.random.default_rng(0)
     small, large = (random.integers(0, 256, (side, side, 3), np.uint8) for side in (SMALL, arguments.side))
     windows.predict(large[: arguments.window, : arguments.window])

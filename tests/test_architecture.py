@@ -22,7 +22,15 @@ FLOORS = {
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # Where TensorFlow has a kernel that Keras does not take; each goes Keras's way on other backends.
-OF_TENSORFLOW = ("batch_normalization", "dilation", "large_kernels", "pointwise", "processor", "resizing")
+OF_TENSORFLOW = (
+    "batch_normalization",
+    "dilation",
+    "kernel_gradient",
+    "large_kernels",
+    "pointwise",
+    "processor",
+    "resizing",
+)
 OWN_WAYS = [Path("layers") / f"{name}.py" for name in OF_TENSORFLOW]
 BACKEND_NEUTRAL = ("layers", "encoders", "models", "losses", "metrics", "pretrained")
 

@@ -17,6 +17,7 @@ from keras_seg.layers import (
     conv2d,
     dilation,
     for_this_processor,
+    kernel_gradient,
     pointwise,
 )
 from keras_seg.layers.large_kernels import weights_follow
@@ -120,6 +121,28 @@ def test_only_a_prediction_here_has_products(products):
     assert products == [(2, 2)]
 
 
+def test_a_prediction_in_bfloat16_has_no_products(products):
+    layer = DilatedConv2D(4, 3, dilation_rate=2, padding="same", dtype="bfloat16")
+    with for_this_processor():
+        layer(noise(1, 8, 8, 3))
+    assert not products
+
+
+@pytest.mark.parametrize("options", [{}, {"use_bias": False, "activation": "relu"}], ids=["bias", "relu"])
+@pytest.mark.parametrize(("kernel_size", "rate"), [(3, 2), (3, (4, 3)), (3, 11), (3, 36), ((1, 5), 3)])
+def test_dilation_learns_by_products_of_what_the_taps_saw(kernel_size, rate, options, products, monkeypatch):
+    options = {"filters": 5, "kernel_size": kernel_size, "dilation_rate": rate, "padding": "same", **options}
+    ours, theirs = DilatedConv2D(**options), keras.layers.Conv2D(**options)
+    alike(ours, theirs, SIZE)
+    x, learnt = noise(*SIZE), []
+    monkeypatch.setattr(kernel_gradient, "_by_kernel", counted(kernel_gradient._by_kernel, learnt))
+    assert_alike(answer_and_gradients(ours, x, training=True), answer_and_gradients(theirs, x))
+    assert len(learnt) == 1
+    assert_alike(answer_and_gradients(ours, x), answer_and_gradients(theirs, x))
+    assert len(learnt) == 1  # At inference the graph is Keras's.
+    assert not products
+
+
 def test_dilation_beyond_the_map_leaves_the_kernels_middle():
     layer = DilatedConv2D(4, 3, dilation_rate=36, padding="same", use_bias=False)
     layer.build(SIZE)
@@ -136,6 +159,24 @@ def test_where_the_kernels_know_no_dilation_the_answer_is_the_same(monkeypatch):
     assert_alike(native, answer_and_gradients(layer, x))
 
 
+def test_a_large_kernel_of_a_file_is_its_own_and_learns():
+    layers = [PatchConv2D(5, 3, padding="same") for _ in range(2)]
+    for layer in layers:
+        layer.build(SIZE)
+    stored = {"0": noise(*layers[0].kernel.shape), "1": noise(5, seed=1)}
+    before = {key: array.copy() for key, array in stored.items()}
+    layers[0].load_own_variables(stored)
+    layers[1].set_weights([before["0"], before["1"]])
+    for layer in layers:
+        image = keras.Input(SIZE[1:])
+        model = keras.Model(image, layer(image))
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+        model.fit(noise(*SIZE), noise(*SIZE[:3], 5, seed=2), epochs=2, verbose=0)
+    assert np.any(layers[0].get_weights()[0] != before["0"])
+    assert_alike(layers[0].get_weights(), layers[1].get_weights())
+    assert all(np.array_equal(stored[key], before[key]) for key in stored)
+
+
 @pytest.mark.parametrize("filters", [3, 6, 11])  # Fewer than the map's channels, as many, and more.
 @pytest.mark.parametrize("options", [{}, {"use_bias": False, "activation": "relu"}], ids=["bias", "relu"])
 def test_pointwise_convolution_is_kerass(filters, options, monkeypatch):
@@ -144,7 +185,7 @@ def test_pointwise_convolution_is_kerass(filters, options, monkeypatch):
     alike(ours, theirs, SIZE)
     x = noise(*SIZE)
     products = []
-    monkeypatch.setattr(pointwise, "_by_kernel", counted(pointwise._by_kernel, products))
+    monkeypatch.setattr(kernel_gradient, "_by_kernel", counted(kernel_gradient._by_kernel, products))
     assert_alike(answer_and_gradients(ours, x, training=True), answer_and_gradients(theirs, x))
     assert len(products) == 1
     assert_alike(answer_and_gradients(ours, x), answer_and_gradients(theirs, x))

@@ -11,7 +11,7 @@ from keras_seg.training.building import build_training
 from keras_seg.training.precision import choose_precision
 
 PLAIN, AMX = Hardware((), ()), Hardware((), ("amx_bf16", "avx512_bf16"))
-SMALL = {"widths": (4, 4), "decoder_widths": (4,)}
+SMALL = {"widths": (8, 8), "decoder_widths": (8,)}
 
 
 def gpus(*capabilities):
@@ -33,7 +33,7 @@ def gpus(*capabilities):
             "float32",
             "this CPU has amx_bf16 and avx512_bf16, which --precision mixed_bfloat16 uses",
         ),
-        ("mixed_bfloat16", AMX, "mixed_bfloat16", "layers outside of the encoder stay float32"),
+        ("mixed_bfloat16", AMX, "mixed_bfloat16", "fc6, fc7 and the scores stay float32"),
         ("mixed_bfloat16", PLAIN, "mixed_bfloat16", "float32 is faster"),
         ("mixed_bfloat16", gpus((7, 0)), "mixed_bfloat16", "which gains nothing"),
         ("float32", PLAIN, "float32", None),
@@ -67,14 +67,27 @@ def bfloat16():
     keras.config.set_dtype_policy(policy)
 
 
-def test_only_the_encoder_computes_in_bfloat16_on_a_cpu(bfloat16, eager):
+def compute_types(name, **options):
+    config = TrainConfig(model=name, precision="mixed_bfloat16", model_options=options, weights="none")
+    model = build_training(config, 3, 2, fresh=True, report=print)
+    return {layer.name: layer.compute_dtype for layer in model.layers}
+
+
+def test_fc6_and_fc7_and_the_scores_stay_float32_on_a_cpu(bfloat16, eager):
+    types = compute_types("fcn8", fc_filters=16)
+    assert {types[name] for name in types if name.startswith("block")} == {"bfloat16"}
+    named = [name for name in types if name.startswith(("fc", "score", "logits", "preprocessing"))]
+    assert len(named) >= 6
+    assert {types[name] for name in named} == {"float32"}
+
+
+def test_all_else_computes_in_bfloat16_on_a_cpu(bfloat16, eager):
     config = TrainConfig(model="unet", precision="mixed_bfloat16", model_options=SMALL, weights="none")
     model = build_training(config, 3, 2, fresh=True, report=print)
     types = {layer.name: layer.compute_dtype for layer in model.layers}
     assert types["stem_conv1"] == types["down1_bn2"] == "bfloat16"
-    assert {types[name] for name in types if name.startswith(("up", "logits", "preprocessing"))} == {
-        "float32"
-    }
+    assert {types[name] for name in types if name.startswith("up")} == {"bfloat16"}
+    assert {types[name] for name in types if name.startswith(("logits", "preprocessing"))} == {"float32"}
     assert {str(weight.dtype) for weight in model.weights} == {"float32"}
     images = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype("float32")
     before = [weights.copy() for weights in model.get_weights()]

@@ -1,10 +1,7 @@
 """Timings as a table: medians, their spread, ratios, and the share of what the machine gives."""
 
-import argparse
 import json
 import math
-import os
-from pathlib import Path
 
 from keras_seg.files import replacing
 
@@ -40,14 +37,6 @@ def format_machine(machine):
     hardware = ", ".join([machine["processor"], f"{machine['cores']} cores", *machine["accelerators"]])
     versions = [f"{name} {version}" for name, version in machine["packages"].items()]
     return f"{hardware}\nPython {', '.join([machine['python'], *versions])}"
-
-
-def figures_file(name):
-    """The type of a flag that names a file for figures; what cannot be written is told before measuring."""
-    path = Path(name)
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{name} cannot be written; name a file in a folder that can")
-    return path
 
 
 def write_figures(path, **figures):

@@ -2,7 +2,7 @@
 
 import sys
 
-from keras_seg.benchmark.report import figures_file
+from keras_seg.benchmark.flags import figures_file
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 

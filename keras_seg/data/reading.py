@@ -44,6 +44,8 @@ _TIFF_DECODERS = {
     "mask colors": tiff.decode_tiff_mask_colors,
 }
 
+_run_before = set()  # Kinds of which one file was decoded.
+
 
 def read_image(path) -> np.ndarray:
     """Returns a picture as uint8 RGB [H, W, 3], turned by its EXIF orientation; raises InputError."""
@@ -140,13 +142,16 @@ def parallel_map(function, items):
 
 
 @cache
-def _decoder(kind):
+def _traced(kind):
     return tf.function(_DECODERS[kind], input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 
 
 def _run(kind, contents):
+    # One picture is decoded sooner op by op than its decoder is traced; from the second on that pays.
+    decode = _traced(kind) if kind in _run_before else _DECODERS[kind]
+    _run_before.add(kind)
     with tf.device("CPU"):
-        return _decoder(kind)(contents).numpy()
+        return decode(tf.constant(contents)).numpy()
 
 
 def read_bytes(path) -> bytes:

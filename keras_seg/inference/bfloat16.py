@@ -3,10 +3,10 @@
 import keras
 
 from keras_seg.errors import InputError
+from keras_seg.layers.few_channels import has_few_channels
 from keras_seg.layers.large_kernels import weights_follow
 
 PRECISIONS = ("float32", "bfloat16", "auto")
-_NARROW = 8  # Channels
 
 
 def choose_precision(setting, hardware):
@@ -36,10 +36,9 @@ def choose_precision(setting, hardware):
 def in_bfloat16(model):
     """Rebuilds a network with bfloat16 weights and arithmetic between its first and its last layers.
 
-    What has the channels of an image or of the classes stays float32: the preprocessing, since no bit of a
-    pixel may be lost there, and the scores, since bfloat16 has 8 bits to tell two classes apart. oneDNN's
-    bfloat16 kernels also corrupted memory where 4096 channels became few (docs/training.md). Normalizations
-    keep float32 statistics.
+    What has the channels of an image or of the classes stays float32: the preprocessing and the scores.
+    oneDNN's bfloat16 kernels also corrupted memory where 4096 channels became few (docs/training.md).
+    Normalizations keep float32 statistics.
 
     Args:
         model: `keras.Model` to logits.
@@ -64,10 +63,7 @@ def in_bfloat16(model):
 
 
 def _dtype(layer, num_classes):
-    # Some pools give the places of the maxima too.
-    output = layer.output[0] if isinstance(layer.output, (list, tuple)) else layer.output
-    channels = output.shape[-1]
-    if channels == num_classes or channels < _NARROW:
+    if has_few_channels(layer, num_classes):
         return "float32"
     if isinstance(layer, keras.layers.BatchNormalization):
         return "mixed_bfloat16"

@@ -203,7 +203,7 @@ def _compiled(model, finish):
     import tensorflow as tf
 
     signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
-    return tf.function(network, input_signature=[signature])
+    return tf.function(network, input_signature=[signature], autograph=False)
 
 
 def _mask_dtype(num_classes):

@@ -65,6 +65,7 @@ def sliding_logits(network, image, window, overlap, blend, batch_size):
     )
     down = window_weights(tops, sizes[0], overlap, blend)
     across = window_weights(lefts, sizes[1], overlap, blend)
+    rows_at_once = max(_PIXELS // width, 1)
     strip = None
     for row, top in enumerate(tops):
         for first in range(0, len(lefts), batch_size):
@@ -76,7 +77,7 @@ def sliding_logits(network, image, window, overlap, blend, batch_size):
                 weights = down[row][:, None] * across[i]
                 strip[:, lefts[i] : lefts[i] + sizes[1]] += logits * weights[..., None]
         done = (tops[row + 1] if row + 1 < len(tops) else height) - top
-        for first in range(0, done, rows := max(_PIXELS // width, 1)):
-            yield top + first, strip[first : min(first + rows, done)]
+        for first in range(0, done, rows_at_once):
+            yield top + first, strip[first : min(first + rows_at_once, done)]
         strip[: sizes[0] - done] = strip[done:]
         strip[sizes[0] - done :] = 0

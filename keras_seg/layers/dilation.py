@@ -4,6 +4,7 @@ import functools
 
 import keras
 
+from keras_seg.layers.kernel_gradient import convolve, shifted
 from keras_seg.layers.processor import is_for_this_processor, is_tensorflow_on_a_cpu
 
 if keras.config.backend() == "tensorflow":
@@ -22,30 +23,39 @@ class DilatedConv2D(keras.layers.Conv2D):
     Keras computes a dilated convolution on TensorFlow as an undilated one over `rate * rate` images, each
     with every `rate`-th pixel of the map and zeros around it: for rate 24 on a map of 28 x 28, 576 images of
     mostly zeros. TensorFlow's kernels know the dilation, see docs/performance.md; where their gradients do
-    not (CPUs without oneDNN), this is Keras's. Within `for_this_processor`, wide dilations are products of
-    matrices, a tap at a time: its weights and the part of the map that it sees.
+    not (CPUs without oneDNN), this is Keras's. Within `for_this_processor`, wide dilations in float32 are
+    products of matrices, a tap at a time: its weights and the part of the map that it sees. In training, such
+    are the gradients of their kernels.
 
     Args:
         filters, kernel_size, **kwargs: Of `keras.layers.Conv2D`, channels last.
     """
 
+    def call(self, inputs, training=None):
+        is_learning = training and self.trainable and _kernels_know_dilation()
+        if not (is_learning and self._are_products_worth(inputs.shape[-1])):
+            return super().call(inputs)
+        x = convolve(inputs, tf.convert_to_tensor(self.kernel), self.dilation_rate)
+        return self.activation(x + self.bias if self.use_bias else x)
+
     def convolution_op(self, inputs, kernel):
         if self.dilation_rate == (1, 1) or self.groups > 1:
             return super().convolution_op(inputs, kernel)
-        if self._is_worth_products(kernel.shape[2]):
+        is_float32 = keras.backend.standardize_dtype(inputs.dtype) == "float32"
+        if is_float32 and is_for_this_processor() and self._are_products_worth(kernel.shape[2]):
             return _products(inputs, tf.convert_to_tensor(kernel), self.dilation_rate)
         if not _kernels_know_dilation():
             return super().convolution_op(inputs, kernel)
         return tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper(), dilations=self.dilation_rate)
 
-    def _is_worth_products(self, channels):
+    def _are_products_worth(self, channels):
         return (
-            is_for_this_processor()
-            and is_tensorflow_on_a_cpu()
+            is_tensorflow_on_a_cpu()
             and min(self.dilation_rate) >= _PRODUCTS_PAY_FROM
             and channels >= _CHANNELS_PAY_FROM
             and self.padding == "same"
             and self.strides == (1, 1)
+            and self.groups == 1
             and all(extent % 2 for extent in self.kernel_size)
         )
 
@@ -57,26 +67,20 @@ def _products(x, kernel, rates):
     answer = 0
     for column in range(columns):
         right = (column - columns // 2) * rates[1]
-        seen = _shifted(x, right, axis=2)
+        seen = shifted(x, right, axis=2)
         partial = 0
         for row in range(rows):
             down = (row - rows // 2) * rates[0]
-            part = _shifted(seen, down, axis=0)
+            part = shifted(seen, down, axis=0)
             product = tf.matmul(tf.reshape(part, (-1, channels)), kernel[row, column])
             product = tf.reshape(product, tf.concat((tf.shape(part)[:3], (filters,)), axis=0))
-            partial += _shifted_back(product, down, tf.shape(x), axis=0)
-        answer += _shifted_back(partial, right, tf.shape(x), axis=2)
+            partial += _back(product, down, tf.shape(x), axis=0)
+        answer += _back(partial, right, tf.shape(x), axis=2)
     return tf.transpose(answer, (1, 0, 2, 3))
 
 
-def _shifted(x, steps, axis):
-    """What lies `steps` pixels onwards along an axis, as far as the map reaches."""
-    part = slice(steps, None) if steps >= 0 else slice(None, steps)
-    return x[(slice(None),) * axis + (part,)]
-
-
-def _shifted_back(x, steps, shape, axis):
-    """`x`, found by `_shifted`, where it was asked from, with zeros up to the size of the map."""
+def _back(x, steps, shape, axis):
+    """`x`, found by `shifted`, where it was asked from, with zeros up to the size of the map."""
     if steps == 0:
         return x
     missing = tf.minimum(abs(steps), shape[axis])

@@ -11,7 +11,7 @@ from keras_seg.models import build_model
 from keras_seg.pretrained import load_weights, resolve_weights
 from keras_seg.training.distribution import Replicas, replica_sum
 from keras_seg.training.optimizers import build_optimizer, fuse_update
-from keras_seg.training.precision import keep_heads_in_float32
+from keras_seg.training.precision import keep_scores_in_float32
 from keras_seg.training.replicated_model import replicated
 from keras_seg.training.staging import load_stage
 
@@ -58,7 +58,7 @@ def _build(config, classes):
     except (TypeError, ValueError) as error:
         raise InputError(f"--model-option: {error}") from None
     if config.precision == "mixed_bfloat16" and _is_cpu():
-        return keep_heads_in_float32(model)
+        return keep_scores_in_float32(model)
     return model
 
 

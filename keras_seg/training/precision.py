@@ -1,12 +1,15 @@
 """The precision of the arithmetic: what the hardware gains from, and what must not be asked of it."""
 
+import re
+
 import keras
 
-from keras_seg.encoders.pyramid import ENCODER_LAYER
 from keras_seg.errors import InputError
 from keras_seg.hardware import BFLOAT16_CAPABILITY, describe_gpu
+from keras_seg.layers.few_channels import has_few_channels
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+_FC = re.compile(r"fc[67]")  # With their ReLUs and dropouts.
 FLOAT16_CAPABILITY = (7, 0)  # Compute capability from which an NVIDIA GPU has float16 in tensor cores.
 
 
@@ -40,7 +43,7 @@ def choose_precision(setting, hardware, is_distributed=False):
             "--precision mixed_float16: there is no GPU, and a CPU only loses by it; take float32 or auto"
         )
     if setting == "mixed_bfloat16":
-        kept = "layers outside of the encoder stay float32"
+        kept = "fc6, fc7 and the scores stay float32"
         if not hardware.bfloat16:
             kept += ", and this CPU has neither AMX nor AVX-512 for bfloat16: float32 is faster"
         return setting, f"precision mixed_bfloat16 on the CPU: {kept}"
@@ -66,8 +69,8 @@ def _for_gpus(setting, capability):
     return setting, None
 
 
-def keep_heads_in_float32(model):
-    """Rebuilds a network so that only its encoder computes in the precision of the dtype policy.
+def keep_scores_in_float32(model):
+    """Rebuilds a network so that fc6, fc7 and the scores stay float32 whatever the dtype policy.
 
     On CPUs with AMX, oneDNN's bfloat16 kernels of TensorFlow 2.21 corrupted memory when FCN-8s was trained
     with four classes, and not when its last layers were narrow or its classes many: the fault lies between
@@ -79,10 +82,12 @@ def keep_heads_in_float32(model):
     Returns:
         A `keras.Model` with fresh weights.
     """
+    output = model.output
+    num_classes = (output["out"] if isinstance(output, dict) else output).shape[-1]
 
     def copy(layer):
         config = layer.get_config()
-        if not ENCODER_LAYER.match(layer.name):
+        if _FC.match(layer.name) or has_few_channels(layer, num_classes):
             config["dtype"] = "float32"
         return layer.__class__.from_config(config)
 
