@@ -177,6 +177,17 @@ def test_a_large_kernel_of_a_file_is_its_own_and_learns():
     assert all(np.array_equal(stored[key], before[key]) for key in stored)
 
 
+def test_a_large_kernel_in_bfloat16_comes_back_from_its_file(tmp_path):
+    image = keras.Input(SIZE[1:])
+    model = keras.Model(image, PatchConv2D(5, 3, padding="same", dtype="bfloat16")(image))
+    model.save(tmp_path / "model.keras")
+    found = keras.saving.load_model(tmp_path / "model.keras")
+    for weight, expected in zip(found.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(
+            *(keras.ops.convert_to_numpy(w).astype("float32") for w in (weight, expected))
+        )
+
+
 @pytest.mark.parametrize("filters", [3, 6, 11])  # Fewer than the map's channels, as many, and more.
 @pytest.mark.parametrize("options", [{}, {"use_bias": False, "activation": "relu"}], ids=["bias", "relu"])
 def test_pointwise_convolution_is_kerass(filters, options, monkeypatch):

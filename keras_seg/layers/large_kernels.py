@@ -47,11 +47,13 @@ class LargeKernelConv2D(keras.layers.Conv2D):
 
 
 def _shared(array):
-    """A tensor that holds an array's numbers in NumPy's memory.
+    """A copy of a float32 array as a tensor in NumPy's memory; arrays of other types as they are.
 
     TensorFlow copies what it is given into memory of its own, in small pages, which takes ten times as long
     to come by as NumPy's large ones.
     """
+    if array.dtype != np.float32:
+        return array
     memory = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
     aligned = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
