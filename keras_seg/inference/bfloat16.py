@@ -5,6 +5,7 @@ import keras
 from keras_seg.errors import InputError
 from keras_seg.layers.few_channels import has_few_channels
 from keras_seg.layers.large_kernels import weights_follow
+from keras_seg.logits import num_classes
 
 PRECISIONS = ("float32", "bfloat16", "auto")
 
@@ -46,13 +47,12 @@ def in_bfloat16(model):
     Returns:
         `keras.Model` with the same layers and rounded weights, to float32 logits.
     """
-    output = model.output
-    num_classes = (output["out"] if isinstance(output, dict) else output).shape[-1]
+    classes = num_classes(model)
 
     def copy(layer):
         config = layer.get_config()
         if "dtype" in config:
-            config["dtype"] = _dtype(layer, num_classes)
+            config["dtype"] = _dtype(layer, classes)
         return layer.__class__.from_config(config)
 
     with weights_follow():
@@ -62,8 +62,8 @@ def in_bfloat16(model):
     return network
 
 
-def _dtype(layer, num_classes):
-    if has_few_channels(layer, num_classes):
+def _dtype(layer, classes):
+    if has_few_channels(layer, classes):
         return "float32"
     if isinstance(layer, keras.layers.BatchNormalization):
         return "mixed_bfloat16"

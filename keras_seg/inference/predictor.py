@@ -14,7 +14,7 @@ from keras_seg.errors import InputError
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
 from keras_seg.inference.bfloat16 import in_bfloat16
 from keras_seg.layers import for_this_processor
-from keras_seg.logits import most_likely
+from keras_seg.logits import most_likely, num_classes
 from keras_seg.palette import IGNORE, default_colors
 from keras_seg.runs import Run
 
@@ -83,8 +83,7 @@ class Predictor:
             classes, colors = classes or run.classes, run.colors if colors is None else colors
         if precision == "bfloat16":
             self.model = in_bfloat16(self.model)
-        output = self.model.output
-        self.num_classes = (output["out"] if isinstance(output, dict) else output).shape[-1]
+        self.num_classes = num_classes(self.model)
         self.classes = tuple(classes or (f"class {i}" for i in range(self.num_classes)))
         self.colors = np.asarray(default_colors(self.num_classes) if colors is None else colors, np.uint8)
         if not len(self.classes) == len(self.colors) == self.num_classes:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from keras_seg.errors import InputError
-from keras_seg.pretrained.assign import assign, layers_with_weights, num_classes
+from keras_seg.logits import num_classes
+from keras_seg.pretrained.assign import assign, layers_with_weights
 from keras_seg.pretrained.caffe import load_blobs
 from keras_seg.pretrained.caffe_files import read_caffemodel
 from keras_seg.pretrained.classifiers import check_preprocessing, find_classifier, load_classifier

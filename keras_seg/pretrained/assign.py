@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_seg.errors import InputError
+from keras_seg.logits import num_classes
 
 _LISTED = 6  # Names of each kind in an error, which stays one line.
 
@@ -86,12 +87,6 @@ def assign(model, weights, *, source="the weights", keep=(), reset_classes=False
 def is_auxiliary(name):
     """Whether a layer is of the auxiliary head, which only training needs: a network may go without."""
     return bool(name) and name.startswith("aux_")
-
-
-def num_classes(model):
-    """Returns the number of classes of a model: the channels of its logits."""
-    output = model.output["out"] if isinstance(model.output, dict) else model.output
-    return output.shape[-1]
 
 
 def _file_classes(model, shapes):

@@ -13,6 +13,7 @@ from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.inference.bfloat16 import in_bfloat16
 from keras_seg.inference.images import MAX_JPEG_SIDE
+from keras_seg.logits import num_classes
 from keras_seg.palette import IGNORE
 from keras_seg.serving.configs import write_configs
 from keras_seg.serving.signatures import (
@@ -108,13 +109,12 @@ def _check(model, folder, classes, colors):
         )
     if folder.exists():
         raise InputError(f"{folder}: exists, and a version is never overwritten; name another --output")
-    output = model.output
-    num_classes = (output["out"] if isinstance(output, dict) else output).shape[-1]
-    if num_classes > IGNORE:
-        raise InputError(f"{model.name}: {num_classes} classes do not fit into a uint8 mask; 255 is the most")
-    if not len(classes) == len(colors) == num_classes:
+    found = num_classes(model)
+    if found > IGNORE:
+        raise InputError(f"{model.name}: {found} classes do not fit into a uint8 mask; 255 is the most")
+    if not len(classes) == len(colors) == found:
         raise InputError(
-            f"{model.name}: predicts {num_classes} classes, but there are {len(classes)} names and "
+            f"{model.name}: predicts {found} classes, but there are {len(classes)} names and "
             f"{len(colors)} colors; name every class once"
         )
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_seg.encoders import freeze_encoder
 from keras_seg.errors import InputError
+from keras_seg.logits import num_classes
 from keras_seg.losses import SegmentationLoss
 from keras_seg.metrics import ConfusionMatrixMetric
 from keras_seg.models import build_model
@@ -104,7 +105,7 @@ def _compile(model, config, steps_per_epoch, weights, replicas):
     updates = model.count_params() * config.epochs * steps_per_epoch
     if updates >= UPDATES_WORTH_FUSING and _is_cpu() and not replicas.strategy:
         fuse_update(optimizer)
-    metrics = [ConfusionMatrixMetric(main_output(model).shape[-1], figure) for figure in FIGURES]
+    metrics = [ConfusionMatrixMetric(num_classes(model), figure) for figure in FIGURES]
     loss = {"class_weights": weights, "reduction": config.loss_reduction}
     if replicas.strategy:
         loss["replica_sum"] = replica_sum
@@ -123,14 +124,9 @@ def has_aux_head(model):
     return isinstance(model.output, dict)
 
 
-def main_output(model):
-    """The logits that are not the auxiliary head's."""
-    return model.output["out"] if has_aux_head(model) else model.output
-
-
 def build_metrics(model):
     """Creates the variables of a compiled model's metrics, which Keras does with the first batch."""
-    truth, logits = tf.zeros([1, 1, 1], tf.int32), tf.zeros([1, 1, 1, main_output(model).shape[-1]])
+    truth, logits = tf.zeros([1, 1, 1], tf.int32), tf.zeros([1, 1, 1, num_classes(model)])
     if has_aux_head(model):
         truth, logits = ({"out": each, "aux": each} for each in (truth, logits))
     with keras.StatelessScope():

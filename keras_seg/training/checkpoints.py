@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
+from keras_seg.logits import main_output
 from keras_seg.training.distribution import Replicas
 from keras_seg.training.history import SCORE, is_better
 from keras_seg.training.optimizers import inner_optimizer
@@ -194,8 +195,7 @@ def _copies(variables):
 
 def save_model(model, path):
     """Writes a model without its optimizer and its auxiliary head, whole or not at all."""
-    output = model.output["out"] if isinstance(model.output, dict) else model.output
     with unsynchronized(model), replacing(path) as temporary:
-        keras.Model(model.input, output, name=model.name).save(temporary)
+        keras.Model(model.input, main_output(model), name=model.name).save(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())

@@ -7,6 +7,7 @@ import keras
 from keras_seg.errors import InputError
 from keras_seg.hardware import BFLOAT16_CAPABILITY, describe_gpu
 from keras_seg.layers.few_channels import has_few_channels
+from keras_seg.logits import num_classes
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 _FC = re.compile(r"fc[67]")  # With their ReLUs and dropouts.
@@ -82,12 +83,11 @@ def keep_scores_in_float32(model):
     Returns:
         A `keras.Model` with fresh weights.
     """
-    output = model.output
-    num_classes = (output["out"] if isinstance(output, dict) else output).shape[-1]
+    classes = num_classes(model)
 
     def copy(layer):
         config = layer.get_config()
-        if _FC.match(layer.name) or has_few_channels(layer, num_classes):
+        if _FC.match(layer.name) or has_few_channels(layer, classes):
             config["dtype"] = "float32"
         return layer.__class__.from_config(config)
 
