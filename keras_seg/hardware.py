@@ -1,10 +1,16 @@
 """What this machine's processors can multiply."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
+from keras_seg.errors import InputError
+
 CPU_INFO = Path("/proc/cpuinfo")
 CPU_BFLOAT16 = ("amx_bf16", "avx512_bf16")
+# The environment's limit on oneDNN's instructions, and its values that leave it no bfloat16.
+ONEDNN_LIMIT = "ONEDNN_MAX_CPU_ISA"
+LIMITS_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI")
 BFLOAT16_CAPABILITY = (8, 0)  # Compute capability from which an NVIDIA GPU has bfloat16 in tensor cores.
 
 
@@ -43,11 +49,33 @@ def find_hardware():
 
     gpus = tf.config.list_physical_devices("GPU")
     details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus)
-    try:
-        words = set(CPU_INFO.read_text(encoding="utf-8", errors="replace").split())
-    except OSError:
-        words = set()
+    words = () if _is_limited() else _cpu_words()
     return Hardware(
         tuple(detail.get("compute_capability") for detail in details),
         tuple(flag for flag in CPU_BFLOAT16 if flag in words),
     )
+
+
+def check_bfloat16():
+    """Checks that computing in bfloat16 does not end the process.
+
+    Raises:
+        InputError: The environment keeps oneDNN from what the processor has. TensorFlow looks at the
+            processor, asks oneDNN for a kernel that it then has not, and aborts.
+    """
+    if _is_limited() and "avx512f" in _cpu_words():
+        raise InputError(
+            f"{ONEDNN_LIMIT} is {os.environ[ONEDNN_LIMIT]}, which leaves oneDNN no bfloat16 on this CPU; "
+            "unset it, or take float32"
+        )
+
+
+def _is_limited():
+    return os.environ.get(ONEDNN_LIMIT, "").upper() in LIMITS_WITHOUT_BFLOAT16
+
+
+def _cpu_words():
+    try:
+        return set(CPU_INFO.read_text(encoding="utf-8", errors="replace").split())
+    except OSError:
+        return set()

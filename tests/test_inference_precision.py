@@ -41,6 +41,8 @@ def test_another_precision_is_refused():
         Predictor(keras.Model((x := keras.Input((None, None, 3))), x), precision="auto")
 
 
+@pytest.mark.bfloat16
+@pytest.mark.processor
 def test_weights_and_maps_are_rounded_but_for_pixels_and_scores():
     chance = np.random.default_rng(0)
     kernels = [chance.normal(size=size).astype(np.float32) for size in ((3, 16), (16, 4))]
@@ -58,13 +60,14 @@ def test_weights_and_maps_are_rounded_but_for_pixels_and_scores():
     found = Predictor(model, precision="bfloat16")
     logits = found.model.predict(picture[None].astype(np.float32), verbose=0)[0]
     assert logits.dtype == np.float32
-    np.testing.assert_allclose(logits, by_hand, atol=1e-4 * abs(by_hand).max())
-    # It is another answer than in float32, by more than the tolerance of above.
+    # Processors differ in how they round sums: by one unit in the last of bfloat16's eight places.
+    assert np.all(abs(logits - by_hand) <= 2**-7 * (hidden @ abs(kernels[1])))
     exact = np.maximum(picture @ kernels[0], 0) @ kernels[1]
     assert abs(logits - exact).max() > 1e-3 * abs(exact).max()
-    np.testing.assert_array_equal(found.predict(picture).mask, by_hand.argmax(-1))
+    np.testing.assert_array_equal(found.predict(picture).mask, logits.argmax(-1))
 
 
+@pytest.mark.bfloat16
 def test_evaluate_says_what_the_precision_is(run, shapes_folder, capsys, tmp_path):
     flags = ["--run", str(run.path), "--data", str(shapes_folder), "--output", str(tmp_path / "figures.json")]
     assert main(["evaluate", *flags, "--precision", "bfloat16"]) == 0

@@ -19,6 +19,7 @@ from keras_seg.models.summary import parameters, rows
 from tests.model_helpers import NUM_CLASSES, build_narrow, free, images
 
 tf = pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.processor
 
 TINY_SIZES = ((1, 1), (2, 3))
 ODD_SIZE = (33, 47)
@@ -190,6 +191,7 @@ def test_trainable_parameters_are_the_originals_and_the_tables(name, monkeypatch
         free()
 
 
+@pytest.mark.bfloat16
 def test_mixed_precision_gives_float32_logits(model):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

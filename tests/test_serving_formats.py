@@ -146,6 +146,7 @@ def test_export_prints_a_certificate_for_each_file_and_overwrites_none(tiny_run,
     assert "% of 3,072 pixels of 1 images" in out
 
 
+@pytest.mark.bfloat16
 def test_a_bfloat16_model_is_half_as_large_and_as_right_as_its_bits(tiny_run, tmp_path, capsys):
     assert export(tiny_run, tmp_path / "1", "--precision", "bfloat16") == 0
     error, pixels = re.search(
@@ -166,6 +167,7 @@ def test_a_bfloat16_model_is_half_as_large_and_as_right_as_its_bits(tiny_run, tm
     assert sizes[0] < 0.6 * sizes[1]
 
 
+@pytest.mark.bfloat16
 def test_scores_and_pixels_stay_float32_in_a_bfloat16_model():
     layers = in_bfloat16(exported().model).layers
     kinds = {(layer.output.shape[-1], layer.compute_dtype) for layer in layers}

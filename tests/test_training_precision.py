@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from keras_seg import InputError, TrainConfig
-from keras_seg.hardware import Hardware, find_hardware
+from keras_seg.hardware import ONEDNN_LIMIT, Hardware, find_hardware
+from keras_seg.inference import Predictor
 from keras_seg.models import build_model
 from keras_seg.training.building import build_training
 from keras_seg.training.precision import choose_precision
+
+pytestmark = pytest.mark.processor
 
 PLAIN, AMX = Hardware((), ()), Hardware((), ("amx_bf16", "avx512_bf16"))
 SMALL = {"widths": (8, 8), "decoder_widths": (8,)}
@@ -54,9 +57,26 @@ def test_float16_on_a_cpu_is_refused():
 def test_processor_flags_are_read_where_there_are_any(monkeypatch, tmp_path):
     (tmp_path / "cpuinfo").write_text("flags\t\t: fpu amx_bf16 avx512f\nbugs\t\t: none\n")
     monkeypatch.setattr("keras_seg.hardware.CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.delenv(ONEDNN_LIMIT, raising=False)
     assert find_hardware() == Hardware((), ("amx_bf16",))
     monkeypatch.setattr("keras_seg.hardware.CPU_INFO", tmp_path / "none")
     assert find_hardware() == PLAIN
+
+
+def test_bfloat16_is_refused_where_the_environment_keeps_onednn_from_it(monkeypatch, tmp_path):
+    (tmp_path / "cpuinfo").write_text("flags : avx2 avx512f avx512_bf16\n")
+    monkeypatch.setattr("keras_seg.hardware.CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setenv(ONEDNN_LIMIT, "avx2")
+    assert find_hardware() == PLAIN
+    model = keras.Model(image := keras.Input((None, None, 3)), image)
+    for ask in (
+        lambda: choose_precision("mixed_bfloat16", PLAIN),
+        lambda: Predictor(model, precision="bfloat16"),
+    ):
+        with pytest.raises(InputError, match=f"{ONEDNN_LIMIT} is avx2, .* unset it, or take float32"):
+            ask()
+    monkeypatch.setenv(ONEDNN_LIMIT, "AVX512_CORE")  # Has it by other instructions.
+    Predictor(model, precision="bfloat16")
 
 
 @pytest.fixture
@@ -73,6 +93,7 @@ def compute_types(name, **options):
     return {layer.name: layer.compute_dtype for layer in model.layers}
 
 
+@pytest.mark.bfloat16
 def test_fc6_and_fc7_and_the_scores_stay_float32_on_a_cpu(bfloat16, eager):
     types = compute_types("fcn8", fc_filters=16)
     assert {types[name] for name in types if name.startswith("block")} == {"bfloat16"}
@@ -81,6 +102,7 @@ def test_fc6_and_fc7_and_the_scores_stay_float32_on_a_cpu(bfloat16, eager):
     assert {types[name] for name in named} == {"float32"}
 
 
+@pytest.mark.bfloat16
 def test_all_else_computes_in_bfloat16_on_a_cpu(bfloat16, eager):
     config = TrainConfig(model="unet", precision="mixed_bfloat16", model_options=SMALL, weights="none")
     model = build_training(config, 3, 2, fresh=True, report=print)
@@ -96,6 +118,7 @@ def test_all_else_computes_in_bfloat16_on_a_cpu(bfloat16, eager):
     assert any(np.any(old != new) for old, new in zip(before, model.get_weights(), strict=True))
 
 
+@pytest.mark.bfloat16
 def test_the_rebuilt_network_predicts_what_the_plain_one_does(bfloat16, eager):
     config = TrainConfig(model="unet", precision="mixed_bfloat16", model_options=SMALL, weights="none")
     model = build_training(config, 3, 2, fresh=True, report=print)

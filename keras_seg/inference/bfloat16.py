@@ -3,6 +3,7 @@
 import keras
 
 from keras_seg.errors import InputError
+from keras_seg.hardware import check_bfloat16
 from keras_seg.layers.few_channels import has_few_channels
 from keras_seg.layers.large_kernels import weights_follow
 from keras_seg.logits import num_classes
@@ -46,7 +47,11 @@ def in_bfloat16(model):
 
     Returns:
         `keras.Model` with the same layers and rounded weights, to float32 logits.
+
+    Raises:
+        InputError: As `check_bfloat16`.
     """
+    check_bfloat16()
     classes = num_classes(model)
 
     def copy(layer):

@@ -5,7 +5,7 @@ import re
 import keras
 
 from keras_seg.errors import InputError
-from keras_seg.hardware import BFLOAT16_CAPABILITY, describe_gpu
+from keras_seg.hardware import BFLOAT16_CAPABILITY, check_bfloat16, describe_gpu
 from keras_seg.layers.few_channels import has_few_channels
 from keras_seg.logits import num_classes
 
@@ -27,7 +27,7 @@ def choose_precision(setting, hardware, is_distributed=False):
         `(precision, reason)`: a Keras dtype policy's name, and a line for the reader or None.
 
     Raises:
-        InputError: float16 on a CPU, which only loses, or on several devices.
+        InputError: float16 on a CPU, which only loses, or on several devices; bfloat16 as `check_bfloat16`.
     """
     if is_distributed and setting == "mixed_float16":
         raise InputError(
@@ -44,6 +44,7 @@ def choose_precision(setting, hardware, is_distributed=False):
             "--precision mixed_float16: there is no GPU, and a CPU only loses by it; take float32 or auto"
         )
     if setting == "mixed_bfloat16":
+        check_bfloat16()
         kept = "fc6, fc7 and the scores stay float32"
         if not hardware.bfloat16:
             kept += ", and this CPU has neither AMX nor AVX-512 for bfloat16: float32 is faster"
