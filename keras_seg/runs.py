@@ -81,16 +81,14 @@ class Run:
         # Keras and TensorFlow take seconds to import, and listing runs needs neither.
         import keras
 
-        # This also registers the layers that the file names.
-        from keras_seg.layers.large_kernels import weights_follow
+        import keras_seg.layers  # noqa: F401  (registers those that the file names)
 
         if not self.best_path.is_file():
             raise InputError(
                 f"{self.best_path}: missing, the training wrote no model yet; go on with --resume {self.path}"
             )
         try:
-            with weights_follow():
-                return keras.saving.load_model(self.best_path, compile=False)
+            return keras.saving.load_model(self.best_path, compile=False)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(

@@ -21,7 +21,7 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from keras_seg.layers import CropLike, PatchConv2D, Preprocessing, bilinear_kernel
+from keras_seg.layers import CropLike, Preprocessing, bilinear_kernel
 from keras_seg.serving import Client, export_saved_model
 
 CLASSES = ("sky", "road", "Fußgänger")
@@ -37,7 +37,7 @@ def tiny_network(num_classes=3):
     image = keras.Input((None, None, 3))
     x = layers.Rescaling(1 / 64)(Preprocessing("caffe")(image))
     skip = layers.Conv2D(8, 5, padding="same", activation="relu")(x)
-    x = PatchConv2D(8, 7, padding="same")(layers.MaxPooling2D(padding="same")(skip))
+    x = layers.Conv2D(8, 7, padding="same")(layers.MaxPooling2D(padding="same")(skip))
     x = layers.Dropout(0.5)(layers.Conv2D(num_classes, 1)(x))
     x = layers.Conv2DTranspose(num_classes, 4, 2, "same", kernel_initializer=bilinear_kernel)(x)
     x = layers.Add()([CropLike()([x, skip]), layers.Conv2D(num_classes, 1)(skip)])

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "keras_seg"
 FLOORS = {
     "errors": 0, "files": 0, "hardware": 0, "layers": 0, "logits": 0, "losses": 0, "memory": 0, "metrics": 0,
     "palette": 0, "runs": 0,
-    "data": 1, "frozen_weights": 1, "pretrained": 1,
+    "acceleration": 1, "data": 1, "frozen_weights": 1, "pretrained": 1,
     "encoders": 2,
     "inference": 3, "models": 3,
     "evaluation": 4, "serving": 4,
@@ -21,17 +21,6 @@ FLOORS = {
     "__init__": 8, "__main__": 8,
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# Where TensorFlow has a kernel that Keras does not take; each goes Keras's way on other backends.
-OF_TENSORFLOW = (
-    "batch_normalization",
-    "dilation",
-    "kernel_gradient",
-    "large_kernels",
-    "pointwise",
-    "processor",
-    "resizing",
-)
-OWN_WAYS = [Path("layers") / f"{name}.py" for name in OF_TENSORFLOW]
 BACKEND_NEUTRAL = ("layers", "encoders", "models", "losses", "metrics", "pretrained")
 
 
@@ -58,11 +47,9 @@ def test_a_room_imports_only_from_rooms_below(path):
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in BACKEND_NEUTRAL], ids=str)
-def test_networks_name_no_backend_but_where_tensorflow_has_a_better_way(path):
+def test_networks_name_no_backend(path):
     backends = {"tensorflow", "torch", "jax"} & {module.split(".")[0] for module in imported_modules(path)}
-    if path.relative_to(PACKAGE) in OWN_WAYS:
-        assert backends == {"tensorflow"}
-    elif path.relative_to(PACKAGE) == Path("pretrained/torch_files.py"):
+    if path.relative_to(PACKAGE) == Path("pretrained/torch_files.py"):
         assert backends == {"torch"}  # It reads `.pth` files, where torch is installed.
     else:
         assert not backends

@@ -12,7 +12,6 @@ from keras_seg.layers import (
     MaxPoolingWithIndices2D,
     MaxUnpooling2D,
     PadLike,
-    PatchConv2D,
     Preprocessing,
     ResizeLike,
     bilinear_kernel,
@@ -167,18 +166,6 @@ def test_alexnet_pools_round_up(size):
     expected = [[x[0, i : i + 3, j : j + 3, 0].max() for j in starts] for i in starts]
     answer = run(lambda image: max_pool(image, "pool"), x)
     np.testing.assert_array_equal(answer[0, ..., 0], expected)
-
-
-@pytest.mark.parametrize("padding", ["same", "valid"])
-def test_patch_convolution_is_convolution(padding):
-    x = noise(2, 6, 5, 3)
-    plain, patches = (
-        kind(4, 3, padding=padding, activation="relu") for kind in (keras.layers.Conv2D, PatchConv2D)
-    )
-    for layer in (plain, patches):
-        layer.build(x.shape)
-        layer.set_weights([noise(3, 3, 3, 4), noise(4)])
-    np.testing.assert_allclose(run(patches, x), run(plain, x), atol=1e-5)
 
 
 @pytest.mark.parametrize(

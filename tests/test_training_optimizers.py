@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_seg.training.optimizers import build_optimizer, fuse_update
+from keras_seg.training.optimizers import build_optimizer
 
 RATE, STEPS = 0.1, 4
 PATHS = ("block1_conv1/kernel", "block1_conv1/bias", "score_fr/kernel", "aux_bn/gamma")
@@ -32,8 +32,7 @@ def train(optimizer, steps=STEPS, fuse=False, scale_loss=False):
     """Trains the variables; returns them and the optimizer."""
     weights = variables()
     optimizer.build(weights)
-    if fuse:
-        fuse_update(optimizer)
+    optimizer.fused = fuse
     outer = keras.optimizers.LossScaleOptimizer(optimizer) if scale_loss else optimizer
     if scale_loss:
         outer.build(weights)

@@ -105,7 +105,7 @@ def test_writing_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch):
     class Run:
         path, best_path = tmp_path, tmp_path / "best.keras"
 
-    checkpoints, writes = Checkpoints(Run, Progress(1000)), []
+    checkpoints, writes = Checkpoints(Run, None, Progress(1000)), []
 
     def write():
         writes.append(clock[0])

@@ -37,7 +37,7 @@ def training(network, size, batch_size, num_classes=21, precision="float32"):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(precision)
     config = TrainConfig(model=network, weights="none", optimizer="sgd", precision=precision)
-    model = build_training(config, num_classes, 1000, fresh=True, report=lambda line: None)
+    model = build_training(config, num_classes, 1000, fresh=True, report=lambda line: None).model
     images, masks = _example(size, batch_size, num_classes)
     batches = truth_for(model, tf.data.Dataset.from_tensors((images, masks)).repeat(STEPS))
     # The end of a tuned pipeline sometimes waits seconds for its tuner, which real epochs hide.

@@ -5,7 +5,6 @@ from typing import NamedTuple
 from keras import layers
 
 from keras_seg.encoders.pyramid import Pyramid
-from keras_seg.layers import FusedBatchNormalization, conv2d
 
 OUTPUT_STRIDES = (8, 16, 32)
 FILTERS = (64, 128, 256, 512)
@@ -78,7 +77,7 @@ def conv_bn(x, filters, kernel_size, source, names, *, strides=1, dilation_rate=
     if strides > 1 and kernel_size > 1:
         # "same" would pad even sizes at the end only.
         x = layers.ZeroPadding2D(kernel_size // 2, name=f"{conv}_pad")(x)
-    x = conv2d(
+    x = layers.Conv2D(
         filters,
         kernel_size,
         strides=strides,
@@ -88,7 +87,7 @@ def conv_bn(x, filters, kernel_size, source, names, *, strides=1, dilation_rate=
         kernel_initializer="he_normal",
         name=conv,
     )(x)
-    return FusedBatchNormalization(epsilon=source.epsilon, momentum=0.9, name=bn)(x)
+    return layers.BatchNormalization(epsilon=source.epsilon, momentum=0.9, name=bn)(x)
 
 
 def bottleneck(x, filters, source, name, *, strides, dilation_rate, project):

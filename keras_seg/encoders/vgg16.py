@@ -3,7 +3,6 @@
 from keras import layers
 
 from keras_seg.encoders.pyramid import Pyramid
-from keras_seg.layers import FusedBatchNormalization, conv2d
 
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
@@ -33,7 +32,7 @@ def vgg16(x, *, pool=max_pool, batch_norm=False, dilation_rates=(1, 1, 1, 1, 1),
         for index in range(1, depth + 1):
             name = f"block{stage}_conv{index}"
             first = stage == index == 1
-            x = conv2d(
+            x = layers.Conv2D(
                 filters,
                 3,
                 padding="valid" if first and padding != 1 else "same",
@@ -43,7 +42,7 @@ def vgg16(x, *, pool=max_pool, batch_norm=False, dilation_rates=(1, 1, 1, 1, 1),
                 name=name,
             )(x)
             if batch_norm:
-                x = FusedBatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")(x)
+                x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")(x)
                 x = layers.ReLU(name=f"{name}_relu")(x)
         x = pool(x, stage)
         pyramid.append(x)

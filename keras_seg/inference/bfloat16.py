@@ -2,10 +2,11 @@
 
 import keras
 
+from keras_seg.acceleration import fold_batch_normalization
+from keras_seg.acceleration.folding import without_initial_weights
 from keras_seg.errors import InputError
 from keras_seg.hardware import check_bfloat16
 from keras_seg.layers.few_channels import has_few_channels
-from keras_seg.layers.large_kernels import weights_follow
 from keras_seg.logits import num_classes
 
 PRECISIONS = ("float32", "bfloat16", "auto")
@@ -40,7 +41,7 @@ def in_bfloat16(model):
 
     What has the channels of an image or of the classes stays float32: the preprocessing and the scores.
     oneDNN's bfloat16 kernels also corrupted memory where 4096 channels became few (docs/training.md).
-    Normalizations keep float32 statistics.
+    Batch normalizations are folded into what stands before them, or keep float32 statistics.
 
     Args:
         model: `keras.Model` to logits.
@@ -58,11 +59,11 @@ def in_bfloat16(model):
         config = layer.get_config()
         if "dtype" in config:
             config["dtype"] = _dtype(layer, classes)
-        return layer.__class__.from_config(config)
+        return layer.__class__.from_config(without_initial_weights(config))
 
-    with weights_follow():
-        network = keras.models.clone_model(model, clone_function=copy)
-    for weight, original in zip(network.weights, model.weights, strict=True):
+    folded = fold_batch_normalization(model)
+    network = keras.models.clone_model(folded, clone_function=copy)
+    for weight, original in zip(network.weights, folded.weights, strict=True):
         weight.assign(original)  # One by one: all at once would be held a second time.
     return network
 

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.acceleration import accelerate
 from keras_seg.errors import InputError
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
 from keras_seg.inference.bfloat16 import in_bfloat16
-from keras_seg.layers import for_this_processor
 from keras_seg.logits import most_likely, num_classes
 from keras_seg.palette import IGNORE, default_colors
 from keras_seg.runs import Run
@@ -177,12 +177,16 @@ class Predictor:
                 raise ValueError(f"{self.model.name} takes one size of image only, received {shape[1:3]}.")
 
     @cached_property
+    def _network(self):
+        return accelerate(self.model, "inference")
+
+    @cached_property
     def _classify(self):
-        return _compiled(self.model, classify)
+        return _compiled(self._network, classify)
 
     @cached_property
     def _logits(self):
-        network = _compiled(self.model, lambda logits: ops.cast(logits, "float32"))
+        network = _compiled(self._network, lambda logits: ops.cast(logits, "float32"))
         return lambda images: ops.convert_to_numpy(network(images))
 
 
@@ -190,14 +194,13 @@ def _compiled(model, finish):
     """Returns a function from images to what `finish` makes of logits, compiled once for all sizes."""
 
     def network(images):
-        with for_this_processor():
-            logits = model(images, training=False)
+        logits = model(images, training=False)
         return finish(logits["out"] if isinstance(logits, dict) else logits)
 
     if keras.backend.backend() != "tensorflow":
         return network
     # Keras's own predict function would be traced anew for the first few sizes, each trace with roundings
-    # of its own. This one is the graph of the exported model, but for what suits this processor alone.
+    # of its own. This one is the graph of the exported model.
     # Imported here for the other backends' sake.
     import tensorflow as tf
 

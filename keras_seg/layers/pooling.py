@@ -30,7 +30,14 @@ class MaxPoolingWithIndices2D(keras.layers.Layer):
 
     def call(self, x):
         windows = _windows(x)
-        return ops.max(windows, axis=3), ops.argmax(windows, axis=3)
+        maxima = ops.max(windows, axis=3)
+        is_largest = windows == maxima[:, :, :, None, :]
+        indices = ops.full_like(maxima, 3, dtype="int32")
+        for place in (2, 1, 0):
+            # `ops.argmax` would do, but takes longer and looks for negative zeros by their bits, which other
+            # runtimes cannot.
+            indices = ops.where(is_largest[:, :, :, place], place, indices)
+        return maxima, indices
 
     def compute_output_spec(self, x):
         halves = tuple(None if size is None else (size + 1) // 2 for size in x.shape[1:3])

@@ -6,11 +6,6 @@ from keras import ops
 
 from keras_seg.layers.cropping import shape_like, spatial_shape
 
-if keras.config.backend() == "tensorflow":
-    # The one place below the data room where TensorFlow is named: its bilinear kernel takes sizes that
-    # are known at run time only, which keras.ops.image.resize refuses there.
-    import tensorflow as tf
-
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 def bilinear_kernel(shape, dtype="float32"):
@@ -36,31 +31,36 @@ def bilinear_kernel(shape, dtype="float32"):
     return ops.convert_to_tensor(kernel, dtype)
 
 
-def interpolation_matrix(size, target, align_corners, dtype):
-    """`[target, size]` weights of linear interpolation along one axis; two of a row are not zero."""
-    # By NumPy: under JAX's jit the sizes would become tracers, and float32 because bfloat16 has no odd number
-    # above 256.
-    position = np.arange(target, dtype="float32")
-    if align_corners:
-        position = position * (size - 1) / max(target - 1, 1)
-    else:
-        position = np.clip((position + 0.5) * size / target - 0.5, 0, size - 1)
-    distance = np.abs(position[:, None] - np.arange(size, dtype="float32")[None, :])
-    return ops.convert_to_tensor(np.maximum(1 - distance, 0), dtype)
-
-
 def resize_bilinear(x, height, width, align_corners=False):
-    """Resizes `x` [B, h, w, C] to [B, height, width, C] without antialiasing, as torch's `interpolate`."""
-    if keras.config.backend() == "tensorflow":
-        x_resized = tf.raw_ops.ResizeBilinear(
-            images=x, size=(height, width), align_corners=align_corners, half_pixel_centers=not align_corners
-        )
-        return ops.cast(x_resized, x.dtype)
-    rows, columns = (
-        interpolation_matrix(size, target, align_corners, x.dtype)
-        for size, target in zip(spatial_shape(x), (height, width), strict=True)
+    """Resizes `x` [B, h, w, C] to [B, height, width, C] without antialiasing, as torch's `interpolate`.
+
+    `keras.ops.image.resize` takes no sizes that are known at run time only, and under XLA TensorFlow's
+    operation gives wrong values where the sizes have no common factor.
+    """
+    sizes = spatial_shape(x)
+    x = _interpolated(x, 1, sizes[0], height, align_corners)
+    return _interpolated(x, 2, sizes[1], width, align_corners)
+
+
+def _interpolated(x, axis, size, target, align_corners):
+    """Linear interpolation along an axis from `size` pixels to `target`."""
+    # In float32, since bfloat16 has no odd number above 256.
+    place, size, target = ops.arange(target, dtype="float32"), _float(size), _float(target)
+    if align_corners:
+        place = place * ((size - 1) / ops.maximum(target - 1, 1))
+    else:
+        place = ops.clip((place + 0.5) * (size / target) - 0.5, 0, size - 1)
+    before = ops.floor(place)
+    after = ops.minimum(before + 1, size - 1)
+    weight = ops.reshape(place - before, (-1,) + (1,) * (3 - axis))
+    lower, upper = (
+        ops.cast(ops.take(x, ops.cast(index, "int32"), axis), "float32") for index in (before, after)
     )
-    return ops.einsum("yh,bhwc,xw->byxc", rows, x, columns)
+    return ops.cast(lower + (upper - lower) * weight, x.dtype)
+
+
+def _float(size):
+    return float(size) if isinstance(size, int) else ops.cast(size, "float32")
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")

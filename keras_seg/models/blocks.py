@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from keras_seg.encoders import resnet, resnet_preprocessing
-from keras_seg.layers import CropLike, FusedBatchNormalization, Preprocessing, ResizeLike, conv2d
+from keras_seg.layers import CropLike, Preprocessing, ResizeLike
 
 
 def read_image(input_shape, preprocessing):
@@ -23,7 +23,7 @@ def resnet_pyramid(input_shape, encoder, output_stride, preprocessing):
 
 def conv_bn_relu(x, filters, kernel_size, name, *, dilation_rate=1, use_bias=False):
     """Convolution, batch normalization and ReLU: `NAME_conv`, `NAME_bn` and `NAME_relu`."""
-    x = conv2d(
+    x = layers.Conv2D(
         filters,
         kernel_size,
         padding="same",
@@ -32,14 +32,14 @@ def conv_bn_relu(x, filters, kernel_size, name, *, dilation_rate=1, use_bias=Fal
         kernel_initializer="he_normal",
         name=f"{name}_conv",
     )(x)
-    x = FusedBatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")(x)
+    x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def classify(x, num_classes, name="score", kernel_size=1, **kwargs):
     """The last convolution: a score per class, small at first so that no class starts as the winner."""
     initializer = keras.initializers.RandomNormal(stddev=0.01)
-    return conv2d(
+    return layers.Conv2D(
         num_classes, kernel_size, padding="same", kernel_initializer=initializer, name=name, **kwargs
     )(x)
 

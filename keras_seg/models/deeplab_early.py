@@ -3,7 +3,6 @@
 from keras import layers
 
 from keras_seg.encoders import vgg16
-from keras_seg.layers import conv2d
 from keras_seg.models.blocks import classify, read_image, resnet_pyramid, segmentation_model
 
 POOL_STRIDES = (2, 2, 2, 1, 1)
@@ -36,7 +35,7 @@ def deeplabv1(
     x = layers.ZeroPadding2D(1, name="pool5a_pad")(x)
     x = layers.AveragePooling2D(3, strides=1, name="pool5a")(x)
     for layer, kernel_size, dilation_rate in (("fc6", 3, 12), ("fc7", 1, 1)):
-        x = conv2d(
+        x = layers.Conv2D(
             1024,
             kernel_size,
             padding="same",

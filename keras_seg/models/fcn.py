@@ -3,7 +3,7 @@
 from keras import layers
 
 from keras_seg.encoders import vgg16
-from keras_seg.layers import CropLike, PatchConv2D, bilinear_kernel
+from keras_seg.layers import CropLike, bilinear_kernel
 from keras_seg.models.blocks import cropped_model, read_image
 
 STRIDES = (8, 16, 32)
@@ -36,7 +36,7 @@ def upsample(x, factor, name, *, size=None, padding="same", trainable=True, **kw
 def fully_convolutional(x, *, filters=4096, size=7, padding="same", dropout=0.5):
     """VGG16's two dense layers as convolutions: `fc6` (pad 3) and `fc7`, each with dropout."""
     for name, kernel_size in (("fc6", size), ("fc7", 1)):
-        x = PatchConv2D(
+        x = layers.Conv2D(
             filters,
             kernel_size,
             padding=padding,

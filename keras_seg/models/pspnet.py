@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from keras_seg.layers import AdaptiveAveragePooling2D, FusedBatchNormalization, PyramidConv2D
+from keras_seg.layers import AdaptiveAveragePooling2D, ResizeLike
 from keras_seg.models.blocks import classify, conv_bn_relu, fcn_head, resnet_pyramid, segmentation_model
 
 BINS = (1, 2, 3, 6)
@@ -10,16 +10,14 @@ FILTERS = 512
 
 
 def pyramid_pooling(x):
-    """The map, its averages over ever finer grids, and a 3 x 3 convolution over all of them at its size."""
-    grids = []
+    """The map and its averages over ever finer grids, resized and joined; a 3 x 3 convolution over them."""
+    maps = [x]
     for index, count in enumerate(BINS, 1):
         pooled = AdaptiveAveragePooling2D(count, name=f"ppm_{index}_pool")(x)
-        grids.append(conv_bn_relu(pooled, FILTERS, 1, f"ppm_{index}"))
-    x = PyramidConv2D(
-        FILTERS, 3, align_corners=True, use_bias=False, kernel_initializer="he_normal", name="head_conv"
-    )([x, *grids])
-    x = FusedBatchNormalization(epsilon=1e-5, momentum=0.9, name="head_bn")(x)
-    return layers.ReLU(name="head_relu")(x)
+        pooled = conv_bn_relu(pooled, FILTERS, 1, f"ppm_{index}")
+        maps.append(ResizeLike(align_corners=True, name=f"ppm_{index}_resize")([pooled, x]))
+    x = layers.Concatenate(name="ppm_concat")(maps)
+    return conv_bn_relu(x, FILTERS, 3, "head")
 
 
 def pspnet(

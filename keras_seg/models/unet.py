@@ -5,7 +5,7 @@ from keras import layers
 
 from keras_seg.encoders import vgg16
 from keras_seg.encoders.vgg16 import max_pool
-from keras_seg.layers import CropLike, FusedBatchNormalization, PadLike, ResizeLike
+from keras_seg.layers import CropLike, PadLike, ResizeLike
 from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
 from keras_seg.models.blocks import classify, read_image
 
@@ -17,7 +17,7 @@ def double_conv(x, filters, name, *, mid_filters=None, batch_norm=True):
             width, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv{index}"
         )(x)
         if batch_norm:
-            x = FusedBatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn{index}")(x)
+            x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn{index}")(x)
         x = layers.ReLU(name=f"{name}_relu{index}")(x)
     return x
 

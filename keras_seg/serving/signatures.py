@@ -6,6 +6,7 @@ height ends in a failed check of oneDNN. So each endpoint first brings its input
 
 import tensorflow as tf
 
+from keras_seg.acceleration import accelerate
 from keras_seg.data import decode_image
 from keras_seg.inference import classify
 from keras_seg.inference.images import MAX_JPEG_SIDE
@@ -100,7 +101,7 @@ def _read(contents, max_pixels):
 
 
 def build_network(model, shape):
-    """Returns the model as one function of float images that all endpoints share, traced once.
+    """Returns the accelerated model as one function of float images that all endpoints share, traced once.
 
     Args:
         model: `keras.Model`.
@@ -110,9 +111,11 @@ def build_network(model, shape):
         `tf.function` of float32 RGB in 0..255 to float32 logits [N, H, W, C].
     """
 
+    network_to_run = accelerate(model, "inference", device="cpu")
+
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
     def network(images):
-        logits = model(images, training=False)
+        logits = network_to_run(images, training=False)
         return logits["out"] if isinstance(logits, dict) else logits
 
     return network

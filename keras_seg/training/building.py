@@ -1,8 +1,11 @@
 """The network and its optimizer, ready for `fit`."""
 
+from typing import NamedTuple
+
 import keras
 import tensorflow as tf
 
+from keras_seg.acceleration import accelerate
 from keras_seg.encoders import freeze_encoder
 from keras_seg.errors import InputError
 from keras_seg.logits import num_classes
@@ -11,7 +14,7 @@ from keras_seg.metrics import ConfusionMatrixMetric
 from keras_seg.models import build_model
 from keras_seg.pretrained import load_weights, resolve_weights
 from keras_seg.training.distribution import Replicas, replica_sum
-from keras_seg.training.optimizers import build_optimizer, fuse_update
+from keras_seg.training.optimizers import build_optimizer
 from keras_seg.training.precision import keep_scores_in_float32
 from keras_seg.training.replicated_model import replicated
 from keras_seg.training.staging import load_stage
@@ -19,6 +22,18 @@ from keras_seg.training.staging import load_stage
 # Weights times steps: below, XLA's compilation takes longer than its update of the weights saves.
 UPDATES_WORTH_FUSING = 1_000_000_000
 FIGURES = ("mean_iou", "pixel_accuracy")
+
+
+class Training(NamedTuple):
+    """A network that learns.
+
+    Attributes:
+        network: The plain one, which is saved.
+        model: The compiled `keras.Model` with the same weights, which is fitted.
+    """
+
+    network: keras.Model
+    model: keras.Model
 
 
 def build_training(config, classes, steps_per_epoch, *, fresh, report, weights=None, replicas=None):
@@ -34,23 +49,22 @@ def build_training(config, classes, steps_per_epoch, *, fresh, report, weights=N
         replicas: `Replicas`; None for one.
 
     Returns:
-        A compiled `keras.Model`.
+        A `Training`.
 
     Raises:
         InputError: The network has not such options, or the weights do not fit.
     """
     replicas = replicas or Replicas()
     with replicas.scope():
-        model = _build(config, classes)
+        network = _build(config, classes)
         if fresh:
-            _initialize(model, config, report)
+            _initialize(network, config, report)
         if config.freeze_encoder:
-            freeze_encoder(model)
-    if replicas.strategy:
-        model = replicated(model)
+            freeze_encoder(network)
+    model = replicated(network) if replicas.strategy else accelerate(network, "training")
     with replicas.scope():
         _compile(model, config, steps_per_epoch, weights, replicas)
-    return model
+    return Training(network, model)
 
 
 def _build(config, classes):
@@ -103,8 +117,7 @@ def _compile(model, config, steps_per_epoch, weights, replicas):
     # Now, for an encoder that is frozen for the first epochs has its place in it all the same.
     optimizer.build(model.trainable_variables)
     updates = model.count_params() * config.epochs * steps_per_epoch
-    if updates >= UPDATES_WORTH_FUSING and _is_cpu() and not replicas.strategy:
-        fuse_update(optimizer)
+    optimizer.fused = updates >= UPDATES_WORTH_FUSING and _is_cpu() and not replicas.strategy
     metrics = [ConfusionMatrixMetric(num_classes(model), figure) for figure in FIGURES]
     loss = {"class_weights": weights, "reduction": config.loss_reduction}
     if replicas.strategy:

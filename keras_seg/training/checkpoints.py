@@ -29,6 +29,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         run: The `Run`.
+        network: The plain network that the fitted model shares its weights with.
         progress: A `Progress`; `step` and `best` are updated here.
         every: `"30s"`, `"200"` (steps), or None: no more often than once a minute, and at most a
             twentieth of the time.
@@ -36,8 +37,9 @@ class Checkpoints(keras.callbacks.Callback):
         replicas: `Replicas`; the chief alone writes, and all workers take part in it.
     """
 
-    def __init__(self, run, progress, every=None, metrics=None, replicas=None):
+    def __init__(self, run, network, progress, every=None, metrics=None, replicas=None):
         super().__init__()
+        self.network = network
         self.replicas = replicas or Replicas()
         self.best_path = run.best_path
         self.folder = run.path / "checkpoints"
@@ -70,7 +72,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.progress.best = score
             if self.replicas.is_chief:
                 with averaged_weights(self.model):
-                    self._best_weights = self.model.get_weights()
+                    self._best_weights = self.network.get_weights()
         if self._is_due():
             self.write()
 
@@ -91,14 +93,14 @@ class Checkpoints(keras.callbacks.Callback):
             DivergedError: A weight is not finite.
         """
         start = time.monotonic()
-        if not all(np.isfinite(weights).all() for weights in self.model.get_weights()):
+        if not all(np.isfinite(weights).all() for weights in self.network.get_weights()):
             raise DivergedError(self.progress.step, self.progress.steps_per_epoch)
         groups = self.groups()
         if self.replicas.is_chief:
             self.write_best()
             if not self.best_path.exists():  # Before the first epoch any model is best.
                 with averaged_weights(self.model):
-                    save_model(self.model, self.best_path)
+                    save_model(self.network, self.best_path)
             write_state(self.folder, self.progress, groups)
         self._written_step, self._written = self.progress.step, time.monotonic()
         self._duration = self._written - start
@@ -106,8 +108,8 @@ class Checkpoints(keras.callbacks.Callback):
     def write_best(self):
         """Writes the best model, if a better one is in memory."""
         if self._best_weights is not None:
-            with _swapped(self.model, self._best_weights):
-                save_model(self.model, self.best_path)
+            with _swapped(self.network, self._best_weights):
+                save_model(self.network, self.best_path)
             self._best_weights = None
 
     def groups(self):
@@ -116,7 +118,7 @@ class Checkpoints(keras.callbacks.Callback):
         if progress.step % progress.steps_per_epoch or progress.validation_is_pending:
             # Copied, since the sums over several workers are to be had by all of them only.
             metrics = _copies(self.model.metrics_variables) if self.metrics is None else self.metrics
-        return {**state_groups(self.model), "metrics": metrics}
+        return {**state_groups(self.network, self.model.optimizer), "metrics": metrics}
 
 
 class DivergedError(Exception):
@@ -132,9 +134,9 @@ class DivergedError(Exception):
         self.step, self.epoch = step, -(-step // steps_per_epoch)
 
 
-def state_groups(model):
-    """The variables of a compiled model: weights, random states, optimizer, learning rate, loss scale."""
-    return {"model": model.variables, "optimizer": model.optimizer.variables}
+def state_groups(network, optimizer):
+    """All variables of a training: weights, random states, optimizer, learning rate, loss scale."""
+    return {"model": network.variables, "optimizer": optimizer.variables}
 
 
 def parse_interval(text):

@@ -31,6 +31,9 @@ class _Groups:
     """
 
     decoupled = False
+    # Whether XLA compiles the update of all weights into one pass over memory. FCN-8s has 134 million, and at
+    # 64 x 64 pixels their update is a good part of a CPU's step.
+    fused = False
 
     def __init__(
         self,
@@ -78,7 +81,11 @@ class _Groups:
         if self.global_clipnorm:
             # Keras cuts the gradient of each replica to the norm, and adds them up then.
             grads = mean_over_replicas(list(grads))
-        super().apply(grads, trainable_variables)
+        update = super().apply
+        if self.fused:
+            tf.function(lambda grads: update(grads, trainable_variables), jit_compile=True)(list(grads))
+        else:
+            update(grads, trainable_variables)
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)  # As Keras documents it for optimizers of one's own.
@@ -187,21 +194,3 @@ def mean_over_replicas(gradients):
 def inner_optimizer(optimizer):
     """The optimizer inside of Keras's loss scaling, which float16 is compiled with, or itself."""
     return getattr(optimizer, "inner_optimizer", optimizer)
-
-
-def fuse_update(optimizer):
-    """Lets XLA compile the update of all weights into one pass over memory.
-
-    FCN-8s has 134 million weights, and at 64 x 64 pixels their update is a good part of a CPU's step:
-    Adam's takes 0.2 s so, and 0.7 s as single operations. See docs/performance.md.
-
-    Args:
-        optimizer: Changed in place.
-    """
-    apply = optimizer.apply
-
-    def fused_apply(gradients, trainable_variables=None):
-        update = tf.function(lambda gradients: apply(gradients, trainable_variables), jit_compile=True)
-        update(list(gradients))
-
-    optimizer.apply = fused_apply

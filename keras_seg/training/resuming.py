@@ -62,14 +62,14 @@ def find_state(run, steps, report, is_chief=True):
     return path, progress
 
 
-def restore(model, run, path, progress, replicas):
-    """Gives a compiled model a state; returns the metrics' arrays of an unfinished epoch, or None."""
-    restore_state(path, state_groups(model))
+def restore(training, run, path, progress, replicas):
+    """Gives a `Training` a state; returns the metrics' arrays of an unfinished epoch, or None."""
+    restore_state(path, state_groups(training.network, training.model.optimizer))
     if replicas.is_chief:
         write_history(run.path / HISTORY, progress.rows)
     metrics = read_group(path, "metrics")
     if metrics and not replicas.strategy:
-        build_metrics(model)
+        build_metrics(training.model)
     return metrics or None
 
 

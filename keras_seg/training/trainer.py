@@ -113,7 +113,7 @@ def _train(config, replicas, resume, epochs, report, held):
     if weights is not None:
         report(f"class weights: {', '.join(f'{weight:.3g}' for weight in weights)}")
     with memory_explained():
-        model = build_training(
+        training = build_training(
             config,
             dataset.num_classes,
             steps,
@@ -128,17 +128,18 @@ def _train(config, replicas, resume, epochs, report, held):
     metrics = None
     if path is not None:
         with replicas.scope():
-            metrics = restore(model, run, path, progress, replicas)
+            metrics = restore(training, run, path, progress, replicas)
     report(
-        f"{config.model}: {model.count_params():,} parameters, {len(dataset.split('train'))} training and "
-        f"{len(dataset.split('val'))} validation images of {dataset.name}, {_device()}{replicas.describe()}; "
+        f"{config.model}: {training.network.count_params():,} parameters, {len(dataset.split('train'))} "
+        f"training and {len(dataset.split('val'))} validation images of {dataset.name}, "
+        f"{_device()}{replicas.describe()}; "
         f"run folder {run.path}"
     )
     with StopRequests(replicas) as requests:
         try:
             if not is_done:
                 with replicas.scope():
-                    _fit(model, config, dataset, run, progress, metrics, requests, replicas)
+                    _fit(training, config, dataset, run, progress, metrics, requests, replicas)
             if replicas.is_chief:
                 finish(run, dataset, progress, report)
             replicas.wait()
@@ -171,9 +172,10 @@ def _open_run(config, dataset, resume, replicas, held):
     return record_epochs(Run.open(resume), config.epochs)
 
 
-def _fit(model, config, dataset, run, progress, metrics, requests, replicas):
+def _fit(training, config, dataset, run, progress, metrics, requests, replicas):
     """Trains; at the end, and where a signal asks for it, the state is written."""
-    checkpoints = Checkpoints(run, progress, config.checkpoint_every, metrics, replicas)
+    network, model = training
+    checkpoints = Checkpoints(run, network, progress, config.checkpoint_every, metrics, replicas)
     averaged = AveragedValidation()
     callbacks = _callbacks(model, config, dataset, run, progress, replicas)
     callbacks += [averaged, checkpoints, requests]

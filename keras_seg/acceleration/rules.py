@@ -1,0 +1,48 @@
+"""Which layers are replaced, by what, where, and what that gained."""
+
+from typing import NamedTuple
+
+import keras
+
+from keras_seg.acceleration.folding import fold
+from keras_seg.acceleration.pyramid import pyramid
+
+TRAINING, INFERENCE = "training", "inference"
+PURPOSES = (TRAINING, INFERENCE)
+
+
+class Rule(NamedTuple):
+    """A way to compute something sooner.
+
+    Attributes:
+        name: What is done.
+        replace: Function of a layer, its inputs and the `Network` that is being built, to the output of what
+            takes its place, or None where it has nothing to replace.
+        purposes: Of `PURPOSES`, those that it serves.
+        on_cpu_only: Whether TensorFlow on a CPU alone gains from it; else every backend and processor does.
+    """
+
+    name: str
+    replace: object
+    purposes: tuple
+    on_cpu_only: bool = True
+
+
+# The first that has something to replace is taken. docs/performance.md has what each gained, and where.
+RULES = [
+    Rule("batch normalization in the kernel before it", fold, (INFERENCE,), on_cpu_only=False),
+    Rule("coarse maps that need no resizing", pyramid, PURPOSES),
+]
+if keras.config.backend() == "tensorflow":
+    from keras_seg.acceleration.convolutions import dilated, grouped, patches, pointwise
+    from keras_seg.acceleration.normalization import fused
+    from keras_seg.acceleration.resizing import resize
+
+    RULES += [
+        Rule("large kernels as one matrix product over patches", patches, PURPOSES),
+        Rule("dilated convolutions by the kernel that knows dilation", dilated, PURPOSES),
+        Rule("bilinear resizing in one operation", resize, PURPOSES),
+        Rule("grouped convolutions, group by group", grouped, PURPOSES),
+        Rule("1 x 1 convolutions that learn by a matrix product", pointwise, (TRAINING,)),
+        Rule("batch normalization that learns in one operation", fused, (TRAINING,)),
+    ]
