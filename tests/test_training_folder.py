@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from keras_seg import InputError, TrainConfig, train
+from keras_seg import InputError, Run, TrainConfig, train
 from keras_seg.training import trainer
 from keras_seg.training.lock import locked
+from keras_seg.training.resuming import find_state
+from keras_seg.training.run_folder import note_finished
+from keras_seg.training.state import Progress, write_state
 
 HOLD = """
 import sys, time
@@ -78,6 +81,27 @@ def test_a_training_holds_its_folder_to_the_end(eager, shapes_folder, tmp_path, 
     assert len(seen) == 1 and "is being trained by another process" in seen[0]
     with locked(run.path / "checkpoints" / "lock", run.path):
         pass
+
+
+def test_a_run_goes_on_from_its_start_only_where_nothing_is_left_of_a_training(stopped):
+    assert find_state(Run.open(stopped), 4, lambda line: None) == (None, Progress(4))
+    for name in ("best.keras", "history.csv", "metrics.json", "curves.png", "samples.png", "export"):
+        (stopped / name).touch()
+        with pytest.raises(InputError, match=f"holds {name}, but no checkpoint to go on from"):
+            find_state(Run.open(stopped), 4, lambda line: None)
+        (stopped / name).unlink()
+    (stopped / "best.keras").touch()
+    write_state(stopped / "checkpoints", Progress(4), {})  # It was stopped before its first step.
+    assert find_state(Run.open(stopped), 4, lambda line: None)[1] == Progress(4)
+
+
+def test_a_finished_run_does_not_go_on_from_before_its_end(stopped):
+    write_state(stopped / "checkpoints", Progress(4, 8), {})
+    note_finished(Run.open(stopped), 12)
+    with pytest.raises(InputError, match="was trained to step 12, and its checkpoints go no further"):
+        find_state(Run.open(stopped), 4, lambda line: None)
+    note_finished(Run.open(stopped), 8)
+    assert find_state(Run.open(stopped), 4, lambda line: None)[1].step == 8
 
 
 def test_a_training_that_fails_leaves_no_lock(stopped):

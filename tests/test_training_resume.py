@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -230,6 +231,35 @@ def test_a_trained_run_is_finished_once(eager_whole, monkeypatch):
     with pytest.raises(InputError, match="is trained for 3 epochs; ask for more with --epochs"):
         go_on(eager_whole.path)
     assert finished == [EPOCHS * STEPS]
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+
+
+def test_a_trained_run_whose_checkpoints_are_gone_is_left_as_it_is(eager_whole, tmp_path):
+    run = Run(shutil.copytree(eager_whole.path, tmp_path / "run"), {})
+    for path in states(run.path / "checkpoints"):
+        path.unlink()
+    before = content(run.path)
+    with pytest.raises(InputError, match=r"holds best\.keras, history\.csv, but no checkpoint") as error:
+        go_on(run.path)
+    assert f"--init-from {run.path}" in str(error.value) and len(str(error.value).splitlines()) == 1
+    assert content(run.path) == before
+
+
+def test_a_trained_run_keeps_two_checkpoints_and_goes_on_from_the_other_where_one_is_damaged(
+    eager_whole, shapes_folder, tmp_path
+):
+    folder = tmp_path / "run"
+    run = train(config(shapes_folder, folder, checkpoint_every="4", **EAGER), report=print)
+    assert [path.name for path in states(folder / "checkpoints")] == [
+        "step-00000012.npz",
+        "step-00000008.npz",
+    ]
+    note_finished(run, EPOCHS * STEPS)
+    states(folder / "checkpoints")[0].write_bytes(b"damaged")
+    assert_same(go_on(folder), eager_whole, "resumed from the spare checkpoint")
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(eager, shapes_folder, tmp_path, monkeypatch):

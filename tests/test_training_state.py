@@ -48,6 +48,11 @@ def test_the_newest_two_are_kept(tmp_path):
     np.testing.assert_array_equal(read_group(states(tmp_path)[0], "metrics"), [np.arange(3.0)])
 
 
+def test_a_step_that_is_written_again_leaves_the_one_before(tmp_path):
+    write(tmp_path, 1, 3, 12, 12)
+    assert [path.name for path in states(tmp_path)] == ["step-00000012.npz", "step-00000003.npz"]
+
+
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty"])
 def test_a_damaged_state_is_passed_over_and_removed(tmp_path, damage):
     write(tmp_path, 1, 2)

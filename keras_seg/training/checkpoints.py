@@ -48,6 +48,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.metrics = metrics
         self._best_weights = None
         self._written_step = progress.step
+        self._state = _reached(progress) if progress.step else None
         self._written, self._duration = time.monotonic(), 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -73,7 +74,8 @@ class Checkpoints(keras.callbacks.Callback):
             if self.replicas.is_chief:
                 with averaged_weights(self.model):
                     self._best_weights = self.network.get_weights()
-        if self._is_due():
+        # A history without a state would be of a training that nothing goes on from.
+        if self._state is None or self._is_due():
             self.write()
 
     def _is_due(self):
@@ -86,7 +88,7 @@ class Checkpoints(keras.callbacks.Callback):
         return time.monotonic() - self._written >= least
 
     def write(self):
-        """Writes the best model, if a better one is in memory, and the state.
+        """Writes the best model, if a better one is in memory, and the state, if it is another one.
 
         Raises:
             InputError: There is no room; what was there before still is.
@@ -101,7 +103,9 @@ class Checkpoints(keras.callbacks.Callback):
             if not self.best_path.exists():  # Before the first epoch any model is best.
                 with averaged_weights(self.model):
                     save_model(self.network, self.best_path)
-            write_state(self.folder, self.progress, groups)
+            if self._state != _reached(self.progress):
+                write_state(self.folder, self.progress, groups)
+        self._state = _reached(self.progress)
         self._written_step, self._written = self.progress.step, time.monotonic()
         self._duration = self._written - start
 
@@ -132,6 +136,11 @@ class DivergedError(Exception):
     def __init__(self, step, steps_per_epoch):
         super().__init__()
         self.step, self.epoch = step, -(-step // steps_per_epoch)
+
+
+def _reached(progress):
+    """What differs between two states of one training: an epoch's last batch has two, around validation."""
+    return progress.step, len(progress.rows)
 
 
 def state_groups(network, optimizer):

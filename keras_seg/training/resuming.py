@@ -6,8 +6,16 @@ from keras_seg.training.building import build_metrics
 from keras_seg.training.checkpoints import state_groups
 from keras_seg.training.config import TrainConfig
 from keras_seg.training.history import epochs_without_better, write_history
-from keras_seg.training.run_folder import CHECKPOINTS, HISTORY, is_finished
-from keras_seg.training.state import Progress, newest_state, read_group, remove_leftovers, restore_state
+from keras_seg.training.run_folder import CHECKPOINTS, HISTORY, LEFT, finished_step, forget_finished
+from keras_seg.training.state import (
+    Progress,
+    newest_state,
+    read_group,
+    remove_leftovers,
+    restore_state,
+    states,
+    step_of,
+)
 
 
 def recorded_config(folder, **changed):
@@ -46,11 +54,16 @@ def find_state(run, steps, report, is_chief=True):
         starts again.
 
     Raises:
-        InputError: No state is whole, or the run had another number of batches.
+        InputError: No state is whole, the run went further than its newest state, or it had another number
+            of batches.
     """
-    path, progress = newest_state(run.path / CHECKPOINTS, report)
+    folder = run.path / CHECKPOINTS
+    _check_reached(run, folder)
+    path, progress = newest_state(folder, report)
     if is_chief:
-        remove_leftovers(run.path / CHECKPOINTS, path)
+        if path is not None and finished_step(run) > progress.step:  # The state at the end is damaged.
+            forget_finished(run)
+        remove_leftovers(folder, path)
     if path is None:
         report(f"{run.path} was stopped before its first checkpoint; it starts again")
         return None, Progress(steps)
@@ -60,6 +73,23 @@ def find_state(run, steps, report, is_chief=True):
             "give it the images that it was trained on"
         )
     return path, progress
+
+
+def _check_reached(run, folder):
+    """Refuses to train anew over what a training left that went further than the states that are there."""
+    new_run = f"train on from its best model with --init-from {run.path} --output OTHER"
+    newest = next(map(step_of, states(folder)), None)
+    left = [name for name in LEFT if (run.path / name).exists()]
+    if left and newest is None:
+        raise InputError(
+            f"{run.path}: holds {', '.join(left)}, but no checkpoint to go on from; {new_run}, or remove "
+            f"{'it' if len(left) == 1 else 'them'} to train it again from the start"
+        )
+    if finished_step(run) > (newest or 0):
+        raise InputError(
+            f"{run.path}: was trained to step {finished_step(run)}, and its checkpoints go no further than "
+            f"step {newest or 0}; put the missing one back, or {new_run}"
+        )
 
 
 def restore(training, run, path, progress, replicas):
@@ -82,6 +112,6 @@ def is_trained(config, run, progress, asked):
     ended = config.early_stopping and epochs_without_better(progress.rows) >= config.early_stopping
     if progress.validation_is_pending or not (progress.epoch >= config.epochs or (ended and not asked)):
         return False
-    if is_finished(run, progress.step):
+    if finished_step(run) == progress.step:
         raise InputError(f"{run.path}: is trained for {progress.epoch} epochs; ask for more with --epochs")
     return True

@@ -15,6 +15,8 @@ CHECKPOINTS = "checkpoints"
 HISTORY = "history.csv"
 # Holds the step whose best model was evaluated and exported.
 FINISHED = "finished"
+# What a training has written once it went beyond its start.
+LEFT = ("best.keras", HISTORY, "metrics.json", "curves.png", "samples.png", "export")
 LOCK = "lock"
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python", "h5py")
 
@@ -97,16 +99,23 @@ def record_epochs(run, epochs):
     return Run.open(run.path)
 
 
-def is_finished(run, step):
-    """Whether the best model of the first `step` steps was evaluated and exported."""
-    path = run.path / CHECKPOINTS / FINISHED
-    return path.is_file() and path.read_text(encoding="utf-8").strip() == str(step)
+def finished_step(run):
+    """Returns the steps whose best model was evaluated and exported; 0: none was."""
+    try:
+        return int((run.path / CHECKPOINTS / FINISHED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
 
 
 def note_finished(run, step):
     """Notes that it was."""
     with replacing(run.path / CHECKPOINTS / FINISHED) as temporary:
         temporary.write_text(f"{step}\n", encoding="utf-8")
+
+
+def forget_finished(run):
+    """Takes that note back, for a run that goes on from before it."""
+    (run.path / CHECKPOINTS / FINISHED).unlink(missing_ok=True)
 
 
 def _write_config(path, settings):

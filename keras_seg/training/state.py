@@ -59,10 +59,11 @@ def write_state(folder, progress, groups):
     Raises:
         InputError: It cannot be written; the one before is untouched.
     """
+    new = folder / NAME.format(progress.step)
     # Room for the new one; while it is written, the newest is still there.
-    for path in states(folder)[KEPT - 1 :]:
+    for path in [path for path in states(folder) if path != new][KEPT - 1 :]:
         path.unlink()
-    with replacing(folder / NAME.format(progress.step)) as temporary, temporary.open("wb") as file:
+    with replacing(new) as temporary, temporary.open("wb") as file:
         with zipfile.ZipFile(file, "w") as archive:
             for member, variable in _members(groups):
                 with archive.open(member, "w", force_zip64=True) as stream:
@@ -145,7 +146,8 @@ def newest_state(folder, report):
 
 def states(folder):
     """Paths of the states in a folder, the newest first."""
-    return sorted((path for path in folder.glob("step-*.npz") if _number(path)), key=_number, reverse=True)
+    paths = (path for path in folder.glob("step-*.npz") if step_of(path) is not None)
+    return sorted(paths, key=step_of, reverse=True)
 
 
 def remove_leftovers(folder, newest):
@@ -165,9 +167,10 @@ def sync_folder(folder):
             os.close(descriptor)
 
 
-def _number(path):
+def step_of(path):
+    """The step of a state, by the name of its file; None where that is no such name."""
     match = re.fullmatch(r"step-(\d+)", path.stem)
-    return int(match.group(1)) if match else 0
+    return int(match.group(1)) if match else None
 
 
 def _members(groups):
