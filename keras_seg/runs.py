@@ -1,14 +1,14 @@
 """The run folder: everything that one training leaves behind, and what every later command reads."""
 
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from keras_seg.errors import InputError
+from keras_seg.run_config import check_config
+from keras_seg.texts import parse_json
 
 CONFIG = "config.json"
-REQUIRED = ("model", "num_classes", "classes", "colors", "image_size")
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,14 @@ class Run:
         """Reads a run folder's `config.json`.
 
         Raises:
-            InputError: There is no such folder, it is no run, or its `config.json` cannot be read.
+            InputError: There is no such folder, it is no run, or its `config.json` cannot be read or holds
+                what no run has.
         """
         path = Path(folder)
         if not path.is_dir():
             raise InputError(f"{path}: no such run folder; train one with train.py --output {path}")
         try:
-            config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+            text = (path / CONFIG).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise InputError(
                 f"{path}: not a run folder, it holds no {CONFIG}; name a folder that train.py wrote"
@@ -43,13 +44,12 @@ class Run:
             raise InputError(
                 f"{path / CONFIG}: cannot be read ({error.strerror or error}); see to its permissions"
             ) from None
-        except ValueError as error:  # No UTF-8, or no JSON.
+        except UnicodeDecodeError as error:
             raise InputError(
                 f"{path / CONFIG}: cannot be read ({error}); mend it, or train the run again"
             ) from None
-        missing = [key for key in REQUIRED if not isinstance(config, dict) or key not in config]
-        if missing:
-            raise InputError(f"{path / CONFIG}: has no {', '.join(missing)}; it is not a run's configuration")
+        config = parse_json(path / CONFIG, text)
+        check_config(path / CONFIG, config)
         return cls(path, config)
 
     @property

@@ -64,7 +64,7 @@ def test_a_broken_config_is_named(capsys, tmp_path):
     (tmp_path / "config.json").write_text("{")
     status, _out, err = run_main(capsys, "evaluate", "--run", tmp_path)
     assert status == 2
-    assert f"{tmp_path / 'config.json'}: cannot be read" in err
+    assert f"{tmp_path / 'config.json'}: is not JSON" in err
 
 
 def test_predict_writes_masks_and_overlays_and_names_the_bad_image(run, shapes_folder, capsys, tmp_path):

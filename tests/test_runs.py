@@ -1,6 +1,7 @@
 """What a run folder says of itself where it cannot be read."""
 
 import json
+import os
 from pathlib import Path
 
 import keras
@@ -9,7 +10,13 @@ from keras import layers
 
 from keras_seg import InputError, Run
 
-CONFIG = {"model": "unet", "num_classes": 2, "classes": ["a", "b"], "colors": [], "image_size": [8, 8]}
+CONFIG = {
+    "model": "unet",
+    "num_classes": 2,
+    "classes": ["a", "b"],
+    "colors": [[0, 0, 0], [9, 9, 9]],
+    "image_size": [8, 8],
+}
 
 
 @pytest.fixture
@@ -33,6 +40,46 @@ def test_a_config_without_permission_does_not_cost_the_run(folder, monkeypatch):
     text = message(Run.open, folder)
     assert f"{folder / 'config.json'}: cannot be read (Permission denied); see to its permissions" in text
     assert "again" not in text
+
+
+NOT_SETTINGS = [
+    ("model", [["unet"], None, 1, "", "../unet", "a/b", "\ud800"]),
+    ("num_classes", [2.5, True, None, -1, 3, "2", [2]]),
+    ("classes", [None, "ab", [], ["a"], ["a", "a"], ["a", "\ud800"], ["a", ""], ["a", None], ["a", ["b"]]]),
+    (
+        "colors",
+        [None, [], [[0, 0, 0]], [[0, 0, 0], [0, 0]], [[0, 0, 0], [0, 0, 256]], [[0, 0, 0], [0, 0, -1]]],
+    ),
+    ("image_size", [None, 8, [8], [8, 8, 8], [0, 8], [8.5, 8], [[8], 8], [1 << 40, 8]]),
+    ("data", [1, [], "a\0b", "\ud800"]),
+    ("seed", [-1, 1 << 32, 0.5, "1"]),
+    ("ignore_label", [-1, 1 << 16, [0], True]),
+    ("reduce_zero_label", [1, "yes"]),
+    ("epochs", [0, 1.5, [3]]),
+    ("learning_rate", [-1, 0, "1", [1], True, float("nan"), float("inf")]),
+    ("loss", [1, {}, "\udc80"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in NOT_SETTINGS for value in values], ids=ascii
+)
+def test_a_setting_that_is_none_is_named_with_its_file(key, value, folder):
+    (folder / "config.json").write_text(json.dumps({**CONFIG, key: value}))
+    text = message(Run.open, folder)
+    assert text.startswith(f"{folder / 'config.json'}: ") and key in text
+    text.encode()
+
+
+def test_a_config_that_is_nested_without_end_is_refused(folder):
+    (folder / "config.json").write_text("[" * 100_000)
+    assert "is not JSON: it is nested too deep" in message(Run.open, folder)
+
+
+def test_a_data_folder_whose_name_is_no_text_is_taken(folder):
+    path = os.fsdecode(b"/data/r\xff")
+    (folder / "config.json").write_text(json.dumps({**CONFIG, "data": path}))
+    assert Run.open(folder).config["data"] == path
 
 
 def test_a_best_model_with_damaged_bytes_is_named(folder):

@@ -211,14 +211,15 @@ def test_what_a_run_recorded_is_not_asked_for():
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
-        ("epochs", "2", "--epochs must be a whole number, received '2'; correct it there"),
-        ("image_size", 64, "--image-size must be 2 values, each a whole number, received 64"),
+        ("drop_epochs", "2", "--drop-epochs must be a whole number, received '2'; correct it there"),
+        ("scales", 64, "--scales must be 2 values, each a number, received 64"),
         ("seed", None, "--seed must be a whole number, received None"),
-        ("batch_size", 0, "--batch-size must be 1 or more, received 0"),
+        ("accumulate", 0, "--accumulate must be 1 or more, received 0"),
     ],
 )
 def test_a_value_edited_by_hand_is_named_with_its_file(key, value, text, tmp_path):
-    recorded = {**TrainConfig().to_dict(), "num_classes": 2, "classes": ["a", "b"], "colors": []}
+    classes = {"num_classes": 1, "classes": ["a"], "colors": [[0, 0, 0]]}
+    recorded = {**TrainConfig().to_dict(), **classes}
     path = tmp_path / "config.json"
     path.write_text(json.dumps({**recorded, key: value}))
     with pytest.raises(InputError) as error:

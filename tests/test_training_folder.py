@@ -40,7 +40,8 @@ def no_work(monkeypatch):
 @pytest.fixture
 def stopped(tmp_path):
     """The folder of a run that was killed before its first checkpoint."""
-    settings = {**config("x", tmp_path).to_dict(), "num_classes": 2, "classes": ["a", "b"], "colors": []}
+    classes = {"num_classes": 1, "classes": ["a"], "colors": [[0, 0, 0]]}
+    settings = {**config("x", tmp_path).to_dict(), **classes}
     (tmp_path / "config.json").write_text(json.dumps(settings))
     (tmp_path / "checkpoints").mkdir()
     return tmp_path

@@ -80,7 +80,8 @@ def _read_history(path):
             rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     except (OSError, TypeError, ValueError, csv.Error):
         rows = [{}]
-    if rows and not {"epoch", SCORE} <= rows[0].keys():
+    is_right = not rows or {"epoch", SCORE} <= rows[0].keys()
+    if not is_right or not all(math.isfinite(row["epoch"]) for row in rows):
         raise InputError(f"{path}: is no history of a training; remove it to list the run")
     return rows
 
@@ -100,7 +101,7 @@ def _count_parameters(path):
     try:
         with path.open("rb") as file, h5py.File(_Member(file, WEIGHTS), "r") as weights:
             weights.visititems(note)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, struct.error):
+    except Exception:  # zipfile and HDF5 answer damaged files with many kinds.
         return None
     return sum(numbers)
 

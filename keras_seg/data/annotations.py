@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_seg.data.texts import parse_json, read_text
 from keras_seg.errors import InputError
+from keras_seg.texts import parse_json, read_text
 
 IGNORED = "__ignore__"
 BACKGROUNDS = ("background", "_background_")

@@ -4,6 +4,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
+from keras_seg.classes import MAX_CLASSES
 from keras_seg.data.diagnosis import (
     class_warnings,
     doubtful_foreground,
@@ -17,7 +18,7 @@ from keras_seg.data.duplicates import contradictory_masks, repeated_images, shar
 from keras_seg.data.headers import png_kind
 from keras_seg.data.inspection import Facts, Problem, inspect_mask, inspect_pair
 from keras_seg.data.reading import parallel_map
-from keras_seg.data.samples import MAX_CLASSES, Dataset
+from keras_seg.data.samples import Dataset
 from keras_seg.errors import InputError
 from keras_seg.palette import IGNORE
 

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from keras_seg.data.samples import MAX_CLASSES
-from keras_seg.data.texts import is_text, parse_json, read_text
+from keras_seg.classes import MAX_CLASSES
 from keras_seg.errors import InputError
+from keras_seg.texts import is_text, parse_json, read_text
 
 IGNORED_NAMES = frozenset({"ignore", "ignored", "void"})
 _COLOR = r"(\d{1,3})[\s,;]+(\d{1,3})[\s,;]+(\d{1,3})"

@@ -5,17 +5,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from keras_seg.classes import MAX_CLASSES
 from keras_seg.data.annotations import BACKGROUNDS, IGNORED, read_annotations
 from keras_seg.data.description import FILE_NAME, Description, read_description
 from keras_seg.data.raster import fill_polygon
 from keras_seg.data.reading import image_size
-from keras_seg.data.samples import MAX_CLASSES, Sample, split_name
+from keras_seg.data.samples import Sample, split_name
 from keras_seg.data.sources import list_line
-from keras_seg.data.texts import is_text, readable
 from keras_seg.data.writing import check_content, content_of, write_description
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder, replacing
 from keras_seg.palette import IGNORE
+from keras_seg.texts import is_text, readable
 
 
 def convert(source, output, *, images=None, classes=None, split="train", progress=iter) -> int:

@@ -1,12 +1,12 @@
 """dataset.json: what a data folder says about itself, checked key by key."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_seg.data.samples import MAX_CLASSES, split_name
-from keras_seg.data.texts import is_text, parse_json, read_text
+from keras_seg.classes import COLORS, MAX_CLASSES, NAMES, class_colors, class_names, is_list_of
+from keras_seg.data.samples import split_name
 from keras_seg.errors import InputError
+from keras_seg.texts import parse_json, read_text, shown
 
 FILE_NAME = "dataset.json"
 
@@ -56,7 +56,7 @@ def parse_description(path: Path, text: str) -> Description:
     """
     content = parse_json(path, text)
     if not isinstance(content, dict):
-        raise InputError(f"{path}: must hold an object {{...}}, not {_shown(content)}.")
+        raise InputError(f"{path}: must hold an object {{...}}, not {shown(content)}.")
     for key in content:
         if key not in _READERS:
             raise InputError(f"{path}: unknown key {key!r}; the keys are {', '.join(_READERS)}.")
@@ -65,7 +65,7 @@ def parse_description(path: Path, text: str) -> Description:
         reader, wanted = _READERS[key]
         values[key] = None if value is None else reader(value)
         if value is not None and values[key] is None:
-            raise InputError(f"{path}: {key!r} must be {wanted}, received {_shown(value)}.")
+            raise InputError(f"{path}: {key!r} must be {wanted}, received {shown(value)}.")
     described = Description(**values)
     _check_lengths(path, described)
     _check_meaning(path, described)
@@ -104,24 +104,12 @@ def _check_meaning(path, described):
         raise InputError(f"{path}: two classes have the same color in the masks; no mask can tell them.")
 
 
-def _classes(value):
-    is_right = _is_list(value, str) and all(map(is_text, value)) and len(set(value)) == len(value)
-    return tuple(value) if is_right and len(value) <= MAX_CLASSES else None
-
-
-def _colors(value):
-    is_right = _is_list(value, list) and all(
-        len(color) == 3 and _is_list(color, int) and min(color) >= 0 and max(color) <= 255 for color in value
-    )
-    return tuple(tuple(color) for color in value) if is_right else None
-
-
 def _mask_value(value):
-    return value if _is_list([value], int) and 0 <= value <= 65535 else None
+    return value if is_list_of([value], int) and 0 <= value <= 65535 else None
 
 
 def _mask_values(value):
-    is_right = _is_list(value, int) and len(set(value)) == len(value) <= MAX_CLASSES
+    is_right = is_list_of(value, int) and len(set(value)) == len(value) <= MAX_CLASSES
     return tuple(value) if is_right and min(value) >= 0 and max(value) <= 65535 else None
 
 
@@ -129,14 +117,16 @@ def _ignore_labels(value):
     """Takes mask values and colors in one list."""
     if not isinstance(value, list):
         return None
-    labels = [_mask_value(item) if type(item) is int else (_colors([item]) or [None])[0] for item in value]
+    labels = [
+        _mask_value(item) if type(item) is int else (class_colors([item]) or [None])[0] for item in value
+    ]
     return None if None in labels else tuple(labels)
 
 
 def _mask_colors(value):
     if isinstance(value, bool):
         return value
-    return _colors(value)
+    return class_colors(value)
 
 
 def _flag(value):
@@ -155,28 +145,18 @@ def _is_split(entry):
     return (
         isinstance(entry, dict)
         and keys <= set(entry) <= keys | {"mask_suffix"}
-        and _is_list(list(entry.values()), str)
+        and is_list_of(list(entry.values()), str)
     )
-
-
-def _is_list(value, kind):
-    # bool is an int in Python, but true is no mask value.
-    return isinstance(value, list) and bool(value) and all(type(item) is kind for item in value)
-
-
-def _shown(value):
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 # Each key's reader, which returns None for what it does not take, and what it does take.
 _READERS = {
-    "classes": (_classes, f"a list of 1 to {MAX_CLASSES} valid and different names"),
-    "colors": (_colors, "a list of [red, green, blue] with values 0 to 255"),
+    "classes": (class_names, NAMES),
+    "colors": (class_colors, COLORS),
     "ignore_label": (_mask_value, "a mask value between 0 and 65535"),
     "mask_values": (_mask_values, "a list of different mask values between 0 and 65535"),
     "splits": (_splits, 'like {"train": {"images": FOLDER, "masks": FOLDER}, "val": {...}}'),
     "ignore_labels": (_ignore_labels, "a list of mask values 0 to 65535 or of [red, green, blue]"),
-    "mask_colors": (_mask_colors, "true or a list of [red, green, blue] with values 0 to 255"),
+    "mask_colors": (_mask_colors, f"true or {COLORS}"),
     "reduce_zero_label": (_flag, "true or false"),
 }

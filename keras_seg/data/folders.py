@@ -4,16 +4,17 @@ import hashlib
 import os
 from pathlib import Path
 
+from keras_seg.classes import MAX_CLASSES
 from keras_seg.data.checks import are_colored, scan_classes
 from keras_seg.data.colortables import read_color_table
 from keras_seg.data.description import Description, read_description
 from keras_seg.data.layouts import find_splits
-from keras_seg.data.samples import MAX_CLASSES, Dataset, default_names
+from keras_seg.data.samples import Dataset, default_names
 from keras_seg.data.shapes import draw_shapes
 from keras_seg.data.sources import IMAGE_SUFFIXES, LIST_SUFFIXES
-from keras_seg.data.texts import readable
 from keras_seg.errors import InputError
 from keras_seg.palette import default_colors
+from keras_seg.texts import readable
 
 __all__ = ["IMAGE_SUFFIXES", "describe", "load_dataset", "open_source", "with_options", "with_val"]
 

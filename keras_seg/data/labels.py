@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_seg.data.samples import MAX_CLASSES, Dataset
+from keras_seg.classes import MAX_CLASSES
+from keras_seg.data.samples import Dataset
 from keras_seg.palette import IGNORE
 
 NO_CLASS = MAX_CLASSES  # The id of every mask value that is neither a class nor ignored.

@@ -7,9 +7,6 @@ import numpy as np
 
 from keras_seg.errors import InputError
 
-MAX_CLASSES = 254  # ids 0..253 in a uint8 mask; 254 marks a value that is no class, 255 is ignored
-
-
 # What people call a split, by its name here.
 SPLITS = {
     "train": ("train", "training"),

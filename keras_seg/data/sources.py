@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_seg.data.samples import Sample
-from keras_seg.data.texts import is_text, read_text
 from keras_seg.errors import InputError
+from keras_seg.texts import is_text, read_text
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 LIST_SUFFIXES = (".csv", ".txt")

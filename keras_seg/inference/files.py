@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from keras_seg.data.folders import IMAGE_SUFFIXES
 from keras_seg.data.headers import has_alpha
-from keras_seg.data.texts import readable
 from keras_seg.errors import InputError
 from keras_seg.files import check_beside, check_targets
 from keras_seg.inference.images import read_image
 from keras_seg.inference.outputs import Outputs, Wanted
 from keras_seg.inference.predictor import most_probable
+from keras_seg.texts import readable
 
 
 class Summary(NamedTuple):

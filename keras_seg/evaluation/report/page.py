@@ -46,7 +46,8 @@ def write_report(path, title, metrics, pictures, colors, settings):
     for name, content in parts.items():
         text = text.replace(f"<!--{name}-->", content)
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # The names of files need not be text.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _resource(name):

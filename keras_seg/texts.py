@@ -76,6 +76,12 @@ def parse_json(path: Path, text: str):
     raise InputError(f"{path}: is not JSON: {reason}.")
 
 
+def shown(value) -> str:
+    """Returns a value of JSON for a message, shortened."""
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 class _TwiceError(Exception):
     """A key that is twice in an object."""
 
