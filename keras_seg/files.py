@@ -1,12 +1,42 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and read only if they are files."""
 
 import os
+import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from keras_seg.errors import InputError
 
 _STEM = 40  # Characters
+_NO_FILES = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def regular_file(path):
+    """Makes sure that what is about to be read has an end: a pipe waits for its writer, a device may not end.
+
+    Every file that comes from a user is opened through this.
+
+    Args:
+        path: The file; a link counts as what it leads to.
+
+    Returns:
+        Its `Path`.
+
+    Raises:
+        InputError: It is a pipe, a socket or a device.
+        OSError: The system cannot look at it: it is missing, a link leads back to itself, and so on.
+    """
+    path = Path(path)
+    mode = path.stat().st_mode
+    for is_kind, kind in _NO_FILES:
+        if is_kind(mode):
+            raise InputError(f"{path}: is {kind} and no file; save what it gives as a file and name that")
+    return path
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_seg.errors import InputError
+from keras_seg.files import regular_file
 from keras_seg.run_config import check_config
 from keras_seg.texts import parse_json
 
@@ -35,7 +36,7 @@ class Run:
         if not path.is_dir():
             raise InputError(f"{path}: no such run folder; train one with train.py --output {path}")
         try:
-            text = (path / CONFIG).read_text(encoding="utf-8")
+            text = regular_file(path / CONFIG).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise InputError(
                 f"{path}: not a run folder, it holds no {CONFIG}; name a folder that train.py wrote"

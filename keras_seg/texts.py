@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from keras_seg.errors import InputError
+from keras_seg.files import regular_file
 
 
 @contextmanager
@@ -45,11 +46,13 @@ def read_text(path: Path, kind: str = "") -> str:
         InputError: it cannot be read, or is no UTF-8 text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return regular_file(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8."
         ) from None
+    except InputError:
+        raise
     except OSError as error:
         reason = error.strerror
     except ValueError as error:  # A null byte in its name.

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from keras_seg.errors import InputError
+from keras_seg.files import regular_file
 from keras_seg.runs import CONFIG, Run
 
 SCORE = "val_mean_iou"
@@ -99,7 +100,7 @@ def _count_parameters(path):
             numbers.append(item.size)
 
     try:
-        with path.open("rb") as file, h5py.File(_Member(file, WEIGHTS), "r") as weights:
+        with regular_file(path).open("rb") as file, h5py.File(_Member(file, WEIGHTS), "r") as weights:
             weights.visititems(note)
     except Exception:  # zipfile and HDF5 answer damaged files with many kinds.
         return None

@@ -20,6 +20,7 @@ from keras_seg.data.inspection import Facts, Problem, inspect_mask, inspect_pair
 from keras_seg.data.reading import parallel_map
 from keras_seg.data.samples import Dataset
 from keras_seg.errors import InputError
+from keras_seg.files import regular_file
 from keras_seg.palette import IGNORE
 
 _PROBED = 16  # Masks that are decoded to see whether they hold colors
@@ -144,8 +145,8 @@ def are_colored(masks: list[Path]) -> bool:
 
 def _is_stored_in_color(path):
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             kind = png_kind(file.read(26))
-    except OSError:
+    except (InputError, OSError):
         return False
     return kind is None or kind.color_type in (2, 6)

@@ -1,5 +1,6 @@
 """dataset.json: what a data folder says about itself, checked key by key."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ def read_description(root: Path) -> Description:
         InputError: where it is no JSON or a key does not hold what it should.
     """
     path = root / FILE_NAME
-    if not path.exists():
+    if not os.path.lexists(path):  # A link that leads nowhere is no folder without a description.
         return Description()
     return parse_description(path, read_text(path))
 

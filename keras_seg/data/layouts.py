@@ -4,6 +4,7 @@ Everingham et al., 2010 (Pascal VOC); Cordts et al., 2016 (Cityscapes, arXiv:160
 """
 
 import itertools
+import os
 from pathlib import Path
 
 from keras_seg.data.description import Description
@@ -84,7 +85,7 @@ def _list_files(folder):
         name: path
         for name, spellings in SPLITS.items()
         for path in [folder / (spelling + suffix) for spelling in spellings for suffix in LIST_SUFFIXES]
-        if path.is_file()
+        if os.path.lexists(path) and not path.is_dir()
     }
 
 

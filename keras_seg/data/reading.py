@@ -3,7 +3,6 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ from keras_seg.data.labels import label_table
 from keras_seg.data.other_formats import is_lossy
 from keras_seg.data.samples import ArraySample, Dataset, Sample
 from keras_seg.errors import InputError
+from keras_seg.files import regular_file
 
 _OTHER_MAGIC = {b"%PDF": "PDF"}
 _DECODERS = {
@@ -104,7 +104,7 @@ def read_header(sample: Sample | ArraySample, with_mask: bool = True) -> Header:
     if isinstance(sample, ArraySample):
         return Header(sample.image.shape[:2])
     try:
-        with sample.image.open("rb") as file:
+        with regular_file(sample.image).open("rb") as file:
             contents = file.read(EXIF_SEARCH_BYTES)
             size = stored_size(contents)
             if size is None:  # A TIFF's header may be at the end; others are damaged or no pictures.
@@ -125,7 +125,7 @@ def read_header(sample: Sample | ArraySample, with_mask: bool = True) -> Header:
 
 def _start_of(path):
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             return file.read(26)
     except OSError as error:
         raise _cannot_be_read(path, error) from None
@@ -157,7 +157,7 @@ def _run(kind, contents):
 def read_bytes(path) -> bytes:
     """Returns the content of a file; raises InputError."""
     try:
-        return Path(path).read_bytes()
+        return regular_file(path).read_bytes()
     except OSError as error:
         raise _cannot_be_read(path, error) from None
 

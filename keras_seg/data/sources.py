@@ -166,7 +166,7 @@ def _locate(text: str, listed: Path, root: Path) -> Path | None:
     tails = (root.joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
     candidates = (root / path, listed.parent / path, *tails)
     try:
-        return next((candidate for candidate in candidates if candidate.is_file()), None)
+        return next((path for path in candidates if path.exists() and not path.is_dir()), None)
     except OSError:  # A name that no file system takes
         return None
 

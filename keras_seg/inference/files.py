@@ -7,7 +7,7 @@ from typing import NamedTuple
 from keras_seg.data.folders import IMAGE_SUFFIXES
 from keras_seg.data.headers import has_alpha
 from keras_seg.errors import InputError
-from keras_seg.files import check_beside, check_targets
+from keras_seg.files import check_beside, check_targets, regular_file
 from keras_seg.inference.images import read_image
 from keras_seg.inference.outputs import Outputs, Wanted
 from keras_seg.inference.predictor import most_probable
@@ -62,6 +62,8 @@ def _expand(item, suffixes):
             # Path.glob takes no absolute pattern.
             candidates = [Path(match) for match in glob.glob(str(item), recursive=True)]  # noqa: PTH207
         else:
+            if path.exists():
+                regular_file(path)
             raise InputError(f"{item}: no such file or folder; check the name")
         paths = sorted(path for path in candidates if _is_meant(path, suffixes))
     if not paths:

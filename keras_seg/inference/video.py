@@ -8,7 +8,8 @@ import cv2
 
 from keras_seg import palette
 from keras_seg.errors import InputError
-from keras_seg.files import check_targets, make_folder, replacing
+from keras_seg.files import check_targets, make_folder, regular_file, replacing
+from keras_seg.texts import readable
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"))
 _CODEC = "mp4v"
@@ -61,6 +62,9 @@ def predict_video(predictor, source, output, *, progress=None, legend=True):
         check_targets({Path(source): [target]})
         _check_is_text(Path(source))
     _check_is_text(target)
+    if not isinstance(source, int):
+        with readable(source):
+            regular_file(source)
     make_folder(target.parent)
     capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keras_seg import __version__
 from keras_seg.errors import InputError
-from keras_seg.files import make_folder, replacing
+from keras_seg.files import make_folder, regular_file, replacing
 from keras_seg.runs import CONFIG, Run
 from keras_seg.training.lock import locked
 
@@ -102,7 +102,7 @@ def record_epochs(run, epochs):
 def finished_step(run):
     """Returns the steps whose best model was evaluated and exported; 0: none was."""
     try:
-        return int((run.path / CHECKPOINTS / FINISHED).read_text(encoding="utf-8"))
+        return int(regular_file(run.path / CHECKPOINTS / FINISHED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return 0
 

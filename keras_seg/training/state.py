@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from keras_seg.errors import InputError
-from keras_seg.files import replacing
+from keras_seg.files import regular_file, replacing
 
 NAME = "step-{:08d}.npz"
 KEPT = 2
@@ -129,7 +129,7 @@ def newest_state(folder, report):
     damaged = None
     for path in states(folder):
         try:
-            with zipfile.ZipFile(path) as archive:
+            with zipfile.ZipFile(regular_file(path)) as archive:
                 broken = archive.testzip()
                 if broken is not None:
                     raise zipfile.BadZipFile(f"bad checksum of {broken}")

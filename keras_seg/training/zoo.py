@@ -12,7 +12,7 @@ from pathlib import Path
 
 from keras_seg.errors import InputError
 from keras_seg.evaluation.tables import fraction
-from keras_seg.files import make_folder, replacing
+from keras_seg.files import make_folder, regular_file, replacing
 from keras_seg.memory import counted_bytes, peak_bytes
 from keras_seg.runs import CONFIG, Run
 from keras_seg.training.run_folder import CHECKPOINTS
@@ -145,7 +145,7 @@ def _load(path, keys, way_out="remove it, to go on without what it says"):
         InputError: It cannot be read, or has not these keys.
     """
     try:
-        row = json.loads(path.read_text(encoding="utf-8"))
+        row = json.loads(regular_file(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); {way_out}") from None
     if not isinstance(row, dict) or not row.keys() >= set(keys):
