@@ -23,6 +23,7 @@ _ORIENTATIONS = (
     (True, True, False),
 )
 EXIF_SEARCH_BYTES = 1 << 18  # An APP segment has at most 64 KiB; EXIF is the first or second of them.
+_EXIF_SEGMENTS = 64  # That are looked at; each costs some 15 microseconds.
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GREY, _PALETTE = 0, 3  # PNG color types
 # CRC-32 is affine: turning one byte of an IHDR chunk from palette to grey changes its checksum by a constant.
@@ -199,7 +200,12 @@ def exif_orientation(contents):
     def is_exif(at):
         return tf.reduce_all(tf.equal(byte(at + tf.constant([1, 4, 5, 6, 7])), [0xE1, *b"Exif"]))
 
-    (at,) = tf.while_loop(is_other_segment, lambda at: [at + 2 + 256 * byte(at + 2) + byte(at + 3)], [2])
+    (at,) = tf.while_loop(
+        is_other_segment,
+        lambda at: [at + 2 + 256 * byte(at + 2) + byte(at + 3)],
+        [2],
+        maximum_iterations=_EXIF_SEGMENTS,
+    )
 
     def orientation():
         start = at + 10

@@ -7,15 +7,17 @@ import io
 import warnings
 from typing import NamedTuple
 
-from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, TiffImagePlugin
 
 from keras_seg.data import tiff
 from keras_seg.errors import InputError
 
 # In color these fill 384 MiB; TensorFlow's decoders refuse 512 MiB in words that nobody understands.
 MAX_PIXELS = 1 << 27
+_HEADER_BYTES = 1 << 22  # In which a JPEG or GIF says its size; full of markers they take Pillow a second.
 _OS2_HEADER, _BITFIELDS = 12, 3  # BMP: bytes of its shortest header; the compression that only orders colors
 _WEBP_ANIMATION = 0x02
+_PNG = b"\x89PNG\r\n\x1a\n"
 _MAGIC = {
     b"\xff\xd8": "JPEG",
     b"\x89PNG": "PNG",
@@ -26,7 +28,6 @@ _MAGIC = {
 # Pillow's own open() refuses large pictures without a word on how large, and tries every format in turn.
 _OPENERS = {
     "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
     "GIF": GifImagePlugin.GifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
@@ -101,6 +102,10 @@ def stored_size(contents: bytes) -> tuple[int, int] | None:
     try:
         if name == "WebP":
             return _webp_size(contents)  # Pillow would decode it.
+        if name == "PNG":
+            return _png_size(contents)  # Pillow would read every text in it.
+        if name != "TIFF":  # Which may have its header at its end
+            contents = contents[:_HEADER_BYTES]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             width, height = _OPENERS[name](io.BytesIO(contents)).size
@@ -117,6 +122,13 @@ def refuse_absurd_size(path, size: tuple[int, int] | None):
             f"{path}: says that it is {width} x {height} pixels; at most {MAX_PIXELS:,} pixels can be read:"
             " cut it into tiles, or replace it if that is wrong."
         )
+
+
+def _png_size(contents):
+    if contents[:8] != _PNG or contents[12:16] != b"IHDR":
+        return None
+    width, height = (int.from_bytes(contents[at : at + 4], "big") for at in (16, 20))
+    return (height, width) if width and height else None
 
 
 def _webp_size(contents):

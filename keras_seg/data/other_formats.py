@@ -7,6 +7,7 @@ import tensorflow as tf
 
 JPEG = b"\xff\xd8"
 _RIFF = b"RIFF"
+_MAX_CHUNKS = 64  # Of a WebP, before its picture
 
 
 def decode_other(contents):
@@ -69,7 +70,7 @@ def _is_lossy_webp(contents):
         size = tf.clip_by_value(size, 0, length)
         return [tf.minimum(at + 8 + size + size % 2, length)]
 
-    (at,) = tf.while_loop(is_other, behind, [tf.minimum(12, length)])
+    (at,) = tf.while_loop(is_other, behind, [tf.minimum(12, length)], maximum_iterations=_MAX_CHUNKS)
     return tf.equal(name(at), "VP8 ")
 
 

@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from keras_seg.encoders.pyramid import Pyramid
+from keras_seg.encoders.pyramid import PAD_LAYER, Pyramid
 from keras_seg.layers import LocalResponseNormalization
 
 # filters, kernel size, stride, groups, whether a pool follows, whether LRN follows that.
@@ -33,7 +33,7 @@ def alexnet(x, *, padding=0):
         `Pyramid` of the five stages' answers; from the second on at the strides 16, 16, 16 and 32.
     """
     if padding:
-        x = layers.ZeroPadding2D(padding, name="pad1")(x)
+        x = layers.ZeroPadding2D(padding, name=PAD_LAYER)(x)
     pyramid = []
     for stage, (filters, size, stride, groups, pooled, normalized) in enumerate(STAGES, 1):
         x = layers.Conv2D(

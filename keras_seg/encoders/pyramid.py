@@ -3,6 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
+PAD_LAYER = "pad1"  # Puts pixels around the image: 100 in the original FCNs.
 # Encoders name their layers so, and nothing else does.
 ENCODER_LAYER = re.compile(r"(block\d_|conv\d|bn\d|stem_|down\d_|layer\d_\d)")
 

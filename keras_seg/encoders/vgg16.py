@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from keras_seg.encoders.pyramid import Pyramid
+from keras_seg.encoders.pyramid import PAD_LAYER, Pyramid
 
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
@@ -26,7 +26,7 @@ def vgg16(x, *, pool=max_pool, batch_norm=False, dilation_rates=(1, 1, 1, 1, 1),
         `Pyramid` of the five pools' answers.
     """
     if padding != 1:
-        x = layers.ZeroPadding2D(padding, name="pad1")(x)
+        x = layers.ZeroPadding2D(padding, name=PAD_LAYER)(x)
     pyramid = []
     for stage, ((depth, filters), dilation_rate) in enumerate(zip(STAGES, dilation_rates, strict=True), 1):
         for index in range(1, depth + 1):

@@ -21,6 +21,7 @@ from keras_seg.serving.signatures import (
     MAX_TILED_PIXELS,
     build_signatures,
     most_pixels_of_logits,
+    padding_of,
 )
 from keras_seg.serving.warmup import MAX_RECORDS, warmup_requests, write_warmup
 
@@ -70,7 +71,8 @@ def export_saved_model(
     folder, name = Path(folder), name or model.name
     _check(model, folder, classes, colors)
     most = limits.get("max_pixels", MAX_PIXELS)
-    _check_sizes(warm_up, image_size, most, limits.get("max_tiled_pixels", MAX_TILED_PIXELS))
+    most_tiled = limits.get("max_tiled_pixels", MAX_TILED_PIXELS)
+    _check_sizes(warm_up, image_size, most, most_tiled, padding_of(model))
     logits_pixels = most_pixels_of_logits(most, len(classes))
     requests = warmup_requests(warm_up, 1, image_size, logits_pixels) if warm_up else []
     if len(requests) > MAX_RECORDS:
@@ -119,13 +121,14 @@ def _check(model, folder, classes, colors):
         )
 
 
-def _check_sizes(warm_up, image_size, max_pixels, max_tiled_pixels):
+def _check_sizes(warm_up, image_size, max_pixels, max_tiled_pixels, padding):
     """A server loads no version whose own warm-up it refuses."""
-    sizes = [("--warm-up", size, min(max_pixels, max_tiled_pixels)) for size in warm_up]
+    sizes = [("--warm-up", size, max_pixels, padding) for size in warm_up]
+    sizes += [("--warm-up", size, max_tiled_pixels, (0, 0)) for size in warm_up]
     if image_size:
-        sizes.append(("--fixed-size", image_size, max_pixels))
-    for flag, (height, width), most in sizes:
-        if height * width > most:
+        sizes.append(("--fixed-size", image_size, max_pixels, padding))
+    for flag, (height, width), most, (rows, columns) in sizes:
+        if (height + rows) * (width + columns) > most:
             raise InputError(f"{flag} {height} {width}: a request may have {most} pixels; see --max-pixels")
     for height, width in warm_up:
         if max(height, width) > MAX_JPEG_SIDE:

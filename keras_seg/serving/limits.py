@@ -9,7 +9,11 @@ import tensorflow as tf
 _HEADER = 32  # Bytes that hold the size of every format but JPEG.
 # Of the markers 0xC0..0xCF, those that begin no frame.
 _NO_FRAME = (0xC4, 0xC8, 0xCC)
-_MAX_STEPS = 1 << 16  # Segments or blocks; a hostile file has no more to say in time.
+# A step costs 20 microseconds. A JPEG has some hundred segments at most; a GIF's blocks have up to 255 bytes.
+_MAX_SEGMENTS = 1 << 10
+_MAX_BLOCKS, _BYTES_A_BLOCK = 1 << 16, 128
+# What a file may hold beside its pixels, which take 8 bytes at most: profiles, thumbnails, a short film.
+_MAX_BYTES_A_PIXEL, _MAX_OTHER_BYTES = 8, 1 << 24
 
 
 def within_limit(contents, max_pixels):
@@ -23,13 +27,18 @@ def within_limit(contents, max_pixels):
         The contents; of an animated GIF, the first frame alone.
 
     Raises:
-        tf.errors.InvalidArgumentError: there are too many pixels, or no size can be read.
+        tf.errors.InvalidArgumentError: there are too many pixels, or bytes for them, or no size can be read.
     """
     contents, pixels = _measured(contents)
+    size = tf.cast(tf.strings.length(contents), tf.int64)
     checks = (
         tf.debugging.Assert(pixels > 0, ["no complete JPEG, PNG, GIF, BMP or WebP picture"]),
         tf.debugging.Assert(
             pixels <= max_pixels, ["the picture has too many pixels:", pixels, "of", max_pixels]
+        ),
+        tf.debugging.Assert(
+            size <= _MAX_OTHER_BYTES + _MAX_BYTES_A_PIXEL * pixels,
+            ["the picture has too many bytes:", size, "for pixels:", pixels],
         ),
     )
     with tf.control_dependencies(checks):
@@ -111,7 +120,7 @@ def _jpeg_pixels(contents):
         return [at + tf.where(is_marker, step, 1)]
 
     start = tf.constant(2, tf.int64)
-    (at,) = tf.while_loop(goes_on, follow, [start], maximum_iterations=_MAX_STEPS)
+    (at,) = tf.while_loop(goes_on, follow, [start], maximum_iterations=_MAX_SEGMENTS)
     first, code, _, _, _, top, bottom, left, right = read(at, 9)
     pixels = (256 * top + bottom) * (256 * left + right)
     return tf.where(is_frame(first, code) & (at + 9 <= size), pixels, 0)
@@ -143,11 +152,12 @@ def _first_frame(contents, header):
             tf.where(in_block & is_picture, area, pixels),
         )
 
+    most = tf.minimum(_MAX_SEGMENTS + size // _BYTES_A_BLOCK, _MAX_BLOCKS)
     at, state, pixels = tf.while_loop(
         lambda at, state, pixels: (at < size) & (state < _DONE),
         follow,
         (13 + table_bytes(header[10]), tf.constant(_BLOCK), tf.constant(0, tf.int64)),
-        maximum_iterations=_MAX_STEPS,
+        maximum_iterations=tf.cast(most, tf.int32),
     )
     # Data that runs out is one damaged frame; a walk that was given up may hide any number of them.
     is_known = tf.equal(state, _DONE) | (tf.equal(state, _PICTURE) & (at >= size))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_seg.acceleration import accelerate
 from keras_seg.data import decode_image
+from keras_seg.encoders import PAD_LAYER
 from keras_seg.inference import classify
 from keras_seg.inference.images import MAX_JPEG_SIDE
 from keras_seg.serving.limits import within_limit
@@ -38,7 +39,8 @@ def build_signatures(
         classes: class names in id order.
         colors: RGB per class, [C, 3].
         image_size: (height, width) that `serving_default` and `logits` are held to; None: any.
-        max_pixels: N * H * W of a request of arrays, and H * W of an encoded picture at most.
+        max_pixels: N * H * W of a request of arrays, and H * W of an encoded picture at most, with what the
+            network pads them by.
         max_tiled_pixels: the same for `tiled`.
         tile: height and width of its tiles.
     """
@@ -48,8 +50,10 @@ def build_signatures(
     network = build_network(model, [None, height, width, 3])
     colors = tf.constant(colors, tf.uint8, [len(classes), 3])
 
+    padding = padding_of(model)
+
     def decoded(contents):
-        return _checked(_read(contents, max_pixels)[None], [1, height, width, 3], max_pixels)
+        return _checked(_read(contents, max_pixels)[None], [1, height, width, 3], max_pixels, padding)
 
     def classified(contents):
         mask, confidence = classify(network(tf.cast(decoded(contents), tf.float32)))
@@ -73,11 +77,11 @@ def build_signatures(
 
     functions = {
         # The first endpoint is the one that a request without a signature name gets.
-        "serving_default": _mask_endpoint(network, arrays, max_pixels),
+        "serving_default": _mask_endpoint(network, arrays, max_pixels, padding),
         "bytes": _encoded_endpoint("mask_bytes", lambda contents: classified(contents)[0]),
         "confidence": _encoded_endpoint(("mask_bytes", "confidence_bytes"), classified),
         "overlay": _encoded_endpoint("overlay_bytes", painted),
-        "logits": _logits_endpoint(network, arrays, max_pixels, len(classes)),
+        "logits": _logits_endpoint(network, arrays, max_pixels, padding, len(classes)),
         "tiled": _tiled_endpoint(tiled),
         "labels": _labels_endpoint(list(classes), colors),
     }
@@ -126,20 +130,29 @@ def most_pixels_of_logits(max_pixels, num_classes):
     return min(max_pixels, _MAX_MESSAGE // (4 * num_classes))
 
 
-def _mask_endpoint(network, shape, max_pixels):
+def padding_of(model):
+    """Returns (rows, columns) that a network puts around an image, 200 in the original FCNs: one pixel costs
+    them what 40,000 do.
+    """
+    layer = next((layer for layer in model.layers if layer.name == PAD_LAYER), None)
+    return tuple(map(sum, layer.padding)) if layer else (0, 0)
+
+
+def _mask_endpoint(network, shape, max_pixels, padding):
     def serving_default(images):
-        images = _checked(images, shape, max_pixels)
+        images = _checked(images, shape, max_pixels, padding)
         mask, confidence = classify(network(tf.cast(images, tf.float32)))
         return {"mask": mask, "confidence": _in_bytes(confidence)}
 
     return serving_default
 
 
-def _logits_endpoint(network, shape, max_pixels, num_classes):
+def _logits_endpoint(network, shape, max_pixels, padding, num_classes):
     limit = most_pixels_of_logits(max_pixels, num_classes)
 
     def logits(images):
-        return {"logits": network(tf.cast(_checked(images, shape, limit), tf.float32))}
+        images = _checked(_checked(images, shape, max_pixels, padding), shape, limit)
+        return {"logits": network(tf.cast(images, tf.float32))}
 
     return logits
 
@@ -195,13 +208,14 @@ def _some(image_bytes):
         return tf.identity(image_bytes)
 
 
-def _checked(images, shape, max_pixels):
+def _checked(images, shape, max_pixels, padding=(0, 0)):
     # The server checks the rank of nothing; an assertion on tf.rank would be folded away, this is not.
     images = tf.ensure_shape(images, shape)
-    pixels = tf.size(images, out_type=tf.int64) // 3
+    count, height, width, _ = tf.unstack(tf.shape(images, out_type=tf.int64))
+    padded = count * (height + padding[0]) * (width + padding[1])
     checks = (
-        tf.debugging.assert_positive(pixels, "images must be [N, H, W, 3], each 1 or more"),
-        tf.debugging.assert_less_equal(pixels, tf.constant(max_pixels, tf.int64), "too many pixels"),
+        tf.debugging.assert_positive(tf.size(images), "images must be [N, H, W, 3], each 1 or more"),
+        tf.debugging.assert_less_equal(padded, tf.constant(max_pixels, tf.int64), "too many pixels"),
     )
     with tf.control_dependencies(checks):
         return tf.identity(images)
