@@ -1,10 +1,10 @@
 """The figures of an evaluation for a reader and for a program."""
 
-import csv
 import io
 import json
 
 from keras_seg.files import replacing
+from keras_seg.spreadsheets import write_rows
 
 SUMMARY = (
     ("mean IoU", "mean_iou"),
@@ -69,12 +69,11 @@ def write_metrics(path, metrics):
     is_csv = str(path).endswith(".csv")
     text = _csv(metrics) if is_csv else json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False)
     with replacing(path) as temporary:
-        temporary.write_text(text.rstrip() + "\n", encoding="utf-8")
+        # The name of a data folder need not be text; JSON takes it so.
+        temporary.write_text(text.rstrip() + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _csv(metrics):
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(metrics["classes"][0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(metrics["classes"])
+    write_rows(text, [list(metrics["classes"][0]), *(row.values() for row in metrics["classes"])])
     return text.getvalue()

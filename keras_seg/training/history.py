@@ -6,6 +6,7 @@ import keras
 
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
+from keras_seg.spreadsheets import write_rows
 
 SCORE = "val_mean_iou"
 
@@ -49,9 +50,8 @@ def write_history(path, rows):
         path.unlink(missing_ok=True)
         return
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[-1].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+        names = list(rows[-1])
+        write_rows(file, [names, *([row.get(name, "") for name in names] for row in rows)])
 
 
 class History(keras.callbacks.Callback):

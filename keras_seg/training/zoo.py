@@ -1,6 +1,5 @@
 """Trains many networks alike, one after the other, and writes the table of what became of them."""
 
-import csv
 import io
 import json
 import os
@@ -15,6 +14,7 @@ from keras_seg.evaluation.tables import fraction
 from keras_seg.files import make_folder, regular_file, replacing
 from keras_seg.memory import counted_bytes, peak_bytes
 from keras_seg.runs import CONFIG, Run
+from keras_seg.spreadsheets import write_rows
 from keras_seg.training.run_folder import CHECKPOINTS
 
 SETTINGS, TABLE, METRICS = "zoo.json", "zoo", "metrics.json"
@@ -194,7 +194,7 @@ def _write_table(folder):
     with replacing(folder / f"{TABLE}.md") as temporary:
         temporary.write_text("".join(f"| {' | '.join(line)} |\n" for line in table), encoding="utf-8")
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([head, *([c.replace(",", "") for c in x] for x in lines)])
+    write_rows(text, [head, *([cell.replace(",", "") for cell in line] for line in lines)])
     with replacing(folder / f"{TABLE}.csv") as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")
 
