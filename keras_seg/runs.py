@@ -1,6 +1,5 @@
 """The run folder: everything that one training leaves behind, and what every later command reads."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,15 +82,13 @@ class Run:
         import keras
 
         import keras_seg.layers  # noqa: F401  (registers those that the file names)
+        from keras_seg.weights_files import open_keras, reading
 
         if not self.best_path.is_file():
             raise InputError(
                 f"{self.best_path}: missing, the training wrote no model yet; go on with --resume {self.path}"
             )
-        try:
+        way_out = "if nothing newer wrote it, train the run again"
+        # Opened here first: what Keras itself would refuse differs from version to version.
+        with reading(self.best_path, way_out), open_keras(self.best_path):
             return keras.saving.load_model(self.best_path, compile=False)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise InputError(
-                f"{self.best_path}: cannot be read ({reason}); if nothing newer wrote it, train the run again"
-            ) from None

@@ -1,22 +1,17 @@
 """What the run folders below a folder say of themselves, without Keras and TensorFlow."""
 
 import csv
-import io
 import math
 import os
-import struct
-import zipfile
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from keras_seg.errors import InputError
-from keras_seg.files import regular_file
 from keras_seg.runs import CONFIG, Run
 
 SCORE = "val_mean_iou"
-WEIGHTS = "model.weights.h5"
 SETTINGS = ("epochs", "loss", "optimizer", "learning_rate", "image_size", "batch_size", "precision", "seed")
-_LOCAL_HEADER = 30  # Bytes of a zip member's header, before its name and extra field.
 
 
 def find_runs(folder):
@@ -92,6 +87,8 @@ def _count_parameters(path):
     # Half of this command's time, so only where it is needed.
     import h5py
 
+    from keras_seg.weights_files import open_keras, reading
+
     numbers = []
 
     def note(_, item):
@@ -99,47 +96,6 @@ def _count_parameters(path):
         if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
             numbers.append(item.size)
 
-    try:
-        with regular_file(path).open("rb") as file, h5py.File(_Member(file, WEIGHTS), "r") as weights:
-            weights.visititems(note)
-    except Exception:  # zipfile and HDF5 answer damaged files with many kinds.
-        return None
-    return sum(numbers)
-
-
-class _Member(io.RawIOBase):
-    """An uncompressed member of a zip file; zipfile's own would read all that it is told to skip.
-
-    Args:
-        file: The zip file, opened to read bytes.
-        name: Of the member.
-
-    Raises:
-        ValueError: It is compressed.
-    """
-
-    def __init__(self, file, name):
-        info = zipfile.ZipFile(file).getinfo(name)
-        if info.compress_type != zipfile.ZIP_STORED:
-            raise ValueError(f"{name} must be stored without compression.")
-        file.seek(info.header_offset)
-        lengths = struct.unpack("<HH", file.read(_LOCAL_HEADER)[-4:])
-        self._file, self._size = file, info.file_size
-        self._start = info.header_offset + _LOCAL_HEADER + sum(lengths)
-        self.seek(0)
-
-    def seek(self, offset, whence=io.SEEK_SET):
-        bases = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}
-        return self._file.seek(self._start + bases[whence] + offset) - self._start
-
-    def tell(self):
-        return self._file.tell() - self._start
-
-    def readinto(self, buffer):
-        return self._file.readinto(buffer)
-
-    def readable(self):
-        return True
-
-    def seekable(self):
-        return True
+    with suppress(InputError), reading(path), open_keras(path) as (_, weights):
+        weights.visititems(note)
+        return sum(numbers)

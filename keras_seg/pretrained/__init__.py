@@ -8,10 +8,11 @@ from keras_seg.pretrained.assign import assign, layers_with_weights
 from keras_seg.pretrained.caffe import load_blobs
 from keras_seg.pretrained.caffe_files import read_caffemodel
 from keras_seg.pretrained.classifiers import check_preprocessing, find_classifier, load_classifier
-from keras_seg.pretrained.keras_files import read_h5, read_keras, read_weights_h5
+from keras_seg.pretrained.keras_files import preprocessing_of, read_h5, read_weights_h5
 from keras_seg.pretrained.published import resolve_weights
 from keras_seg.pretrained.state_dict import load_state_dict
 from keras_seg.pretrained.torch_files import read_pth, read_safetensors
+from keras_seg.weights_files import open_hdf5, open_keras, reading
 
 __all__ = ["assign", "load_blobs", "load_state_dict", "load_weights", "resolve_weights"]
 
@@ -42,7 +43,8 @@ def load_weights(model, source):
         raise InputError(f"{path} is no weights file by its name. It may end with {', '.join(SUFFIXES)}.")
     if not path.is_file():
         raise InputError(f"{path} does not exist or is no file. Give the path of a weights file.")
-    loaded = _LOADERS[suffix](model, path)
+    with reading(path):
+        loaded = _LOADERS[suffix](model, path)
     fresh = {*loaded.reset, *loaded.anew}
     count = len([name for name in layers_with_weights(model) if name not in fresh])
     line = f"{model.name}: loaded {count} layers from {path}"
@@ -62,22 +64,26 @@ def _list(names):
 
 
 def _load_h5(model, path):
-    weights = read_h5(path)
-    if find_classifier(weights) is not None:
-        return load_classifier(model, weights, path, "caffe")
-    return assign(model, weights, source=path, reset_classes=True)
+    with open_hdf5(path) as root:
+        weights = read_h5(root, path)
+        if find_classifier(weights) is not None:
+            return load_classifier(model, weights, path, "caffe")
+        return assign(model, weights, source=path, reset_classes=True)
 
 
 def _load_weights_h5(model, path):
-    weights = read_weights_h5(path, path, layers_with_weights(model))
-    return assign(model, weights, source=path, reset_classes=True)
+    with open_hdf5(path) as root:
+        weights = read_weights_h5(root, path, layers_with_weights(model))
+        return assign(model, weights, source=path, reset_classes=True)
 
 
 def _load_keras(model, path):
-    weights, preprocessing = read_keras(path, layers_with_weights(model))
-    if preprocessing not in (None, "none"):
-        check_preprocessing(model, preprocessing, path)
-    return assign(model, weights, source=path, reset_classes=True)
+    with open_keras(path) as (config, root):
+        weights = read_weights_h5(root, path, layers_with_weights(model))
+        preprocessing = preprocessing_of(config)
+        if preprocessing not in (None, "none"):
+            check_preprocessing(model, preprocessing, path)
+        return assign(model, weights, source=path, reset_classes=True)
 
 
 def _load_pth(model, path):

@@ -37,7 +37,8 @@ def assign(model, weights, *, source="the weights", keep=(), reset_classes=False
     Args:
         model: `keras.Model`; nothing in it is touched unless everything fits.
         weights: `{layer name: {variable name: array}}` in Keras's layouts, for instance
-            `{"fc7": {"kernel": [1, 1, 4096, 4096], "bias": [4096]}}`.
+            `{"fc7": {"kernel": [1, 1, 4096, 4096], "bias": [4096]}}`; a `LazyArray` is read only once
+            everything fits.
         source: What the error calls the origin of the weights, usually the file.
         keep: Names of layers that stay as they are and that `weights` must not hold.
         reset_classes: Whether layers whose shapes differ in the number of classes alone stay as they
@@ -47,7 +48,7 @@ def assign(model, weights, *, source="the weights", keep=(), reset_classes=False
         `Loaded`, with `keep` as `anew`; `aside` is an auxiliary head that the model has not.
 
     Raises:
-        InputError: A name is missing or left over, or a shape differs.
+        InputError: A name is missing or left over, a shape differs, or the numbers are no floats.
     """
     layers = layers_with_weights(model)
     wanted = {
@@ -69,19 +70,25 @@ def assign(model, weights, *, source="the weights", keep=(), reset_classes=False
         if file_classes and len(other_shape) < len(wanted):
             reset = tuple(dict.fromkeys(name for name, _ in other_shape))
             other_shape = []
-    if missing or left_over or other_shape:
+    other_type = [path for path in wanted if path in given and not _is_float(given[path].dtype)]
+    if missing or left_over or other_shape or other_type:
         shapes = [f"{_join(p)} {tuple(wanted[p].shape)} is {np.shape(given[p])} there" for p in other_shape]
         faults = (
             ("missing", [_join(path) for path in missing]),
             ("left over", [_join(path) for path in left_over]),
             ("of another shape", shapes),
+            ("of another type", [f"{_join(path)} is {given[path].dtype} there" for path in other_type]),
         )
         listed = "; ".join(f"{what}: {_shorten(names)}" for what, names in faults if names)
         raise InputError(f"{source} does not fit {model.name}: {listed}. Give the file of this network.")
-    for path, variable in wanted.items():
-        if path[0] not in reset:
-            variable.assign(given[path])
+    arrays = {path: np.asarray(given[path]) for path in wanted if path[0] not in reset}
+    for path, array in arrays.items():
+        wanted[path].assign(array)
     return Loaded(reset, file_classes, tuple(keep), aside)
+
+
+def _is_float(dtype):
+    return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
 def is_auxiliary(name):

@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from keras_seg.errors import InputError
 
@@ -62,18 +62,15 @@ def read_caffemodel(path):
         layers without weights left out.
 
     Raises:
-        InputError: The file cannot be read or holds no weights.
+        InputError: The file holds no weights.
     """
     net = _net_parameter()()
-    try:
-        net.ParseFromString(Path(path).read_bytes())
-        layers = {
-            layer.name: [_array(blob) for blob in layer.blobs]
-            for layer in (*net.layer, *net.layers)
-            if layer.blobs
-        }
-    except (OSError, ValueError, message.DecodeError) as error:
-        raise InputError(f"{path} is not a readable .caffemodel file ({error}). Get it anew.") from error
+    net.ParseFromString(Path(path).read_bytes())
+    layers = {
+        layer.name: [_array(blob) for blob in layer.blobs]
+        for layer in (*net.layer, *net.layers)
+        if layer.blobs
+    }
     if not layers:
         raise InputError(f"{path} holds no layer with weights: not a .caffemodel file. Get it anew.")
     return layers

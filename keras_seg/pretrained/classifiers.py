@@ -119,7 +119,7 @@ def check_preprocessing(model, wanted, source):
 
 def _as_convolution(arrays, layer):
     shape = tuple(layer.kernel.shape)
-    kernel, bias = np.asarray(arrays.get("kernel", ())), np.asarray(arrays.get("bias", ()))
+    kernel, bias = arrays.get("kernel", np.empty(0)), arrays.get("bias", np.empty(0))
     kernel = unfold(kernel, _original_shape(shape, kernel))
     if kernel.shape != shape and kernel.ndim == 4 and bias.ndim == 1:
         steps = [_step(theirs, ours) for theirs, ours in zip(kernel.shape, shape, strict=True)]

@@ -1,13 +1,9 @@
 """Readers of Keras's weight files: arrays by layer and variable name, and no model built."""
 
-import json
 import re
-import zipfile
-
-import h5py
-import numpy as np
 
 from keras_seg.errors import InputError
+from keras_seg.pretrained.lazy import LazyArray
 
 # Spellings of variable names that Keras has had: `block1_conv1_W_1:0`, `conv1_bn/moving_mean:0`, `kernel`.
 _VARIABLES = {
@@ -19,33 +15,34 @@ _VARIABLES = {
 _SUFFIX = re.compile(r"(moving_mean|moving_variance|running_mean|running_std|[A-Za-z]+)(_\d+)?(:\d+)?$")
 
 
-def read_h5(path):
+def read_h5(root, path):
     """Reads a Keras `.h5` file of the older layout, which `keras.applications` publishes.
 
     Args:
-        path: Path of the file; a whole model's file will do.
+        root: Its `h5py.File`; a whole model's file will do.
+        path: What errors call it.
 
     Returns:
-        `{layer name: {variable name: array}}`, layers without weights left out.
+        `{layer name: {variable name: LazyArray}}`, layers without weights left out.
 
     Raises:
-        InputError: The file cannot be read or has another layout.
+        InputError: The file has another layout.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            root = file.get("model_weights", file)
-            names = _names(root, "layer_names")
-            if not names:
-                raise InputError(f"{path} is an HDF5 file without layer names: not a Keras weights file.")
-            layers = {}
-            for name in names:
-                group = root[name]
-                arrays = {_variable(key): np.asarray(group[key]) for key in _names(group, "weight_names")}
-                if arrays:
-                    layers[name] = arrays
-            return layers
-    except (OSError, KeyError, AttributeError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from error
+    root = root.get("model_weights", root)
+    names = _names(root, "layer_names")
+    if not names:
+        raise InputError(f"{path} is an HDF5 file without layer names: not a Keras weights file.")
+    layers = {}
+    for name in names:
+        group = root[name]
+        arrays = {_variable(key): _array(group[key]) for key in _names(group, "weight_names")}
+        if arrays:
+            layers[name] = arrays
+    return layers
+
+
+def _array(dataset):
+    return LazyArray.of(dataset.shape, dataset.dtype, lambda: dataset[()])
 
 
 def _names(group, attribute):
@@ -65,68 +62,37 @@ def _variable(key):
     return _VARIABLES.get(name, name)
 
 
-def read_weights_h5(file, path, layers):
+def read_weights_h5(root, path, layers):
     """Reads a `.weights.h5` file of Keras 3, which gives layers names and their variables numbers.
 
     Args:
-        file: Path or binary file.
+        root: Its `h5py.File`, or that in a `.keras` file.
         path: What errors call it.
         layers: The model's `{name: layer}`, whose order of variables the numbers follow.
 
     Returns:
-        `{layer name: {variable name: array}}`.
+        `{layer name: {variable name: LazyArray}}`.
 
     Raises:
-        InputError: The file cannot be read or has another layout.
+        InputError: The file has another layout.
     """
-    try:
-        with h5py.File(file, "r") as root:
-            if "layers" not in root:
-                raise InputError(f"{path} has no layers: not a .weights.h5 file of Keras 3.")
-            found = {}
-            for group in root["layers"].values():
-                arrays = [np.asarray(group["vars"][str(index)]) for index in range(len(group["vars"]))]
-                name = str(group["vars"].attrs["name"])
-                # A dropout layer's arrays are the state of its random numbers.
-                if arrays and (name in layers or not group.keys() & {"seed_generator"}):
-                    variables = [v.name for v in layers[name].weights] if name in layers else []
-                    keys = [*variables, *map(str, range(len(arrays)))][: max(len(arrays), len(variables))]
-                    found[name] = dict(zip(keys, arrays, strict=False))
-            return found
-    except (OSError, KeyError, AttributeError) as error:
-        raise _unreadable(path, error) from error
+    if "layers" not in root:
+        raise InputError(f"{path} has no layers: not a .weights.h5 file of Keras 3.")
+    found = {}
+    for group in root["layers"].values():
+        arrays = [_array(group["vars"][str(index)]) for index in range(len(group["vars"]))]
+        name = str(group["vars"].attrs["name"])
+        # A dropout layer's arrays are the state of its random numbers.
+        if arrays and (name in layers or not group.keys() & {"seed_generator"}):
+            variables = [v.name for v in layers[name].weights] if name in layers else []
+            keys = [*variables, *map(str, range(len(arrays)))][: max(len(arrays), len(variables))]
+            found[name] = dict(zip(keys, arrays, strict=False))
+    return found
 
 
-def read_keras(path, layers):
-    """Reads the weights of a `.keras` file.
-
-    Args:
-        path: Path of the file.
-        layers: The model's `{name: layer}`.
-
-    Returns:
-        `({layer name: {variable name: array}}, preprocessing)`; the latter None if the model has none.
-
-    Raises:
-        InputError: The file cannot be read or holds no weights.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-            with archive.open("model.weights.h5") as file:
-                weights = read_weights_h5(file, path, layers)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise _unreadable(path, error) from error
-    modes = [
-        layer["config"].get("mode")
-        for layer in config.get("config", {}).get("layers", [])
-        if layer.get("class_name") == "Preprocessing"
-    ]
-    return weights, modes[0] if modes else None
-
-
-def _unreadable(path, error):
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(f"{path} is not a readable Keras weights file ({reason}). Get it anew.")
+def preprocessing_of(config):
+    """The mode of the preprocessing layer in a `.keras` file's `config.json`; None if there is none."""
+    for layer in config.get("config", {}).get("layers", []):
+        if layer.get("class_name") == "Preprocessing":
+            return layer["config"].get("mode")
+    return None

@@ -37,7 +37,7 @@ def load_state_dict(model, tensors, *, source="the state dict", reset_classes=Fa
         if name not in known:
             unknown.append(name if is_auxiliary(name) else key)
             continue
-        variable, array = from_torch(known[name], key.rpartition(".")[2], np.asarray(array))
+        variable, array = from_torch(known[name], key.rpartition(".")[2], array)
         weights.setdefault(name, {})[variable] = array
     if not weights:
         raise InputError(

@@ -3,8 +3,9 @@
 from keras_seg.errors import InputError
 from keras_seg.pretrained import assign
 from keras_seg.pretrained.assign import layers_with_weights
-from keras_seg.pretrained.keras_files import read_keras
+from keras_seg.pretrained.keras_files import preprocessing_of, read_weights_h5
 from keras_seg.runs import Run
+from keras_seg.weights_files import open_keras, reading
 
 
 def load_stage(model, folder):
@@ -27,8 +28,13 @@ def load_stage(model, folder):
     run = Run.open(folder)
     if not run.best_path.is_file():
         raise InputError(f"{run.best_path}: missing, --init-from needs a run that has a best model")
+    with reading(run.best_path), open_keras(run.best_path) as (config, root):
+        weights = read_weights_h5(root, run.best_path, layers_with_weights(model))
+        return _load_common(model, weights, preprocessing_of(config), run)
+
+
+def _load_common(model, weights, preprocessing, run):
     layers = layers_with_weights(model)
-    weights, preprocessing = read_keras(run.best_path, layers)
     own = model.get_layer("preprocessing").mode
     if preprocessing not in (None, own):
         raise InputError(
