@@ -3,8 +3,8 @@
     python benchmarks/rules.py [NETWORK ...] [--purpose training|inference] [--rounds N]
 
 Prints the median seconds of a prediction of 512 x 512 pixels, or of the loss and gradients of four images of
-224 x 224, and for each rule that has something to replace, how much longer it takes without. All are measured in
-turn in one process. `TF_ENABLE_ONEDNN_OPTS` and `ONEDNN_MAX_CPU_ISA` choose the kernels.
+224 x 224, and for each rule that has something to replace, how much longer it takes without. All are
+measured in turn in one process. `TF_ENABLE_ONEDNN_OPTS` and `ONEDNN_MAX_CPU_ISA` choose the kernels.
 """
 
 import argparse

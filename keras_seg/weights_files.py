@@ -43,6 +43,12 @@ def open_zip(path):
 
     So none can be larger than the file.
 
+    Args:
+        path: Path or binary file.
+
+    Returns:
+        `zipfile.ZipFile`.
+
     Raises:
         ValueError: A member is compressed or encrypted.
     """
@@ -52,6 +58,18 @@ def open_zip(path):
             archive.close()
             raise ValueError(f"its member {member.filename!r} is compressed or encrypted")
     return archive
+
+
+def member_start(file, info):
+    """The position of a member's first byte in an archive without compression.
+
+    Args:
+        file: The archive, opened to read bytes.
+        info: The member's `zipfile.ZipInfo`.
+    """
+    file.seek(info.header_offset)
+    lengths = struct.unpack("<HH", file.read(_LOCAL_HEADER)[-4:])
+    return info.header_offset + _LOCAL_HEADER + sum(lengths)
 
 
 @contextmanager
@@ -129,10 +147,7 @@ class _Member(io.RawIOBase):
     """
 
     def __init__(self, file, info):
-        file.seek(info.header_offset)
-        lengths = struct.unpack("<HH", file.read(_LOCAL_HEADER)[-4:])
-        self._file, self._size = file, info.file_size
-        self._start = info.header_offset + _LOCAL_HEADER + sum(lengths)
+        self._file, self._start, self._size = file, member_start(file, info), info.file_size
         self.seek(0)
 
     def seek(self, offset, whence=io.SEEK_SET):

@@ -49,10 +49,7 @@ def test_a_room_imports_only_from_rooms_below(path):
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in BACKEND_NEUTRAL], ids=str)
 def test_networks_name_no_backend(path):
     backends = {"tensorflow", "torch", "jax"} & {module.split(".")[0] for module in imported_modules(path)}
-    if path.relative_to(PACKAGE) == Path("pretrained/torch_files.py"):
-        assert backends == {"torch"}  # It reads `.pth` files, where torch is installed.
-    else:
-        assert not backends
+    assert not backends
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -71,14 +71,12 @@ def test_a_network_without_published_weights_says_so():
         resolve_weights("unet", "imagenet")
 
 
-def test_resnets_without_torch_take_safetensors(tmp_path, monkeypatch):
-    monkeypatch.setattr(published, "torch_is_installed", lambda: False)
-    path, line = resolve_weights("fcn_resnet50", "auto", tmp_path)
-    assert path is None
-    assert f"put {tmp_path / 'resnet50.safetensors'} there" in line
-    (tmp_path / "resnet50-0676ba61.pth").touch()
-    (tmp_path / "resnet50.safetensors").touch()
-    assert resolve_weights("fcn_resnet50", "auto", tmp_path)[0] == tmp_path / "resnet50.safetensors"
+def test_resnets_take_the_published_pth_or_else_safetensors(tmp_path, offline):
+    line = resolve_weights("fcn_resnet50", "auto", tmp_path)[1]
+    assert f"put https://download.pytorch.org/models/resnet50-0676ba61.pth into {tmp_path}" in line
+    for name in ("resnet50.safetensors", "resnet50-0676ba61.pth"):
+        (tmp_path / name).touch()
+        assert resolve_weights("fcn_resnet50", "auto", tmp_path)[0] == tmp_path / name
 
 
 @pytest.mark.parametrize(
@@ -90,8 +88,7 @@ def test_resnets_without_torch_take_safetensors(tmp_path, monkeypatch):
         ("pspnet", {"encoder": "resnet50_keras"}, "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
     ],
 )
-def test_a_network_gets_the_file_that_it_was_built_for(network, built, name, tmp_path, monkeypatch):
-    monkeypatch.setattr(published, "torch_is_installed", lambda: True)
+def test_a_network_gets_the_file_that_it_was_built_for(network, built, name, tmp_path):
     for files in ENCODERS.values():
         for file in files:
             (tmp_path / file.name).touch()

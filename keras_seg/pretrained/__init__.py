@@ -87,7 +87,8 @@ def _load_keras(model, path):
 
 
 def _load_pth(model, path):
-    return load_state_dict(model, read_pth(path), source=path, reset_classes=True)
+    with path.open("rb") as file:
+        return load_state_dict(model, read_pth(file, path), source=path, reset_classes=True)
 
 
 def _load_safetensors(model, path):

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from keras_seg.errors import InputError
-from keras_seg.pretrained.torch_files import torch_is_installed
 
 CHOICES = ("auto", "imagenet", "none")
 ANSWER_SECONDS = 6  # Without a network, a name's look-up alone can take half a minute.
@@ -146,13 +145,8 @@ def _from_folder_or_network(files, alternative, folder):
     if best.name.endswith(".pth"):
         names.append(alternative)
     for name in names:
-        if (folder / name).is_file() and (torch_is_installed() or not name.endswith(".pth")):
+        if (folder / name).is_file():
             return folder / name, f"{folder / name}, which was there"
-    if best.name.endswith(".pth") and not torch_is_installed():
-        return (
-            None,
-            f"{best.name} needs PyTorch to be read: pip install torch, or put {folder / alternative} there",
-        )
     advice = f"put {best.url} into {folder}"
     try:
         return download(best, folder), f"{best.url}, downloaded to {folder / best.name}"
