@@ -1,5 +1,6 @@
 """What every test has: a quiet TensorFlow, and one small training to look at."""
 
+import contextlib
 import os
 
 import pytest
@@ -58,3 +59,21 @@ def eager():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session")
+def http_port():
+    """A REST port that sends what a test tells it."""
+    from hostile_servers import HttpServer
+
+    with contextlib.closing(HttpServer()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def grpc_port():
+    """A gRPC port that sends what a test tells it."""
+    from hostile_servers import GrpcServer
+
+    with contextlib.closing(GrpcServer()) as server:
+        yield server

@@ -81,20 +81,33 @@ def test_a_last_value_stands_for_all_that_follow():
 
 @contextlib.contextmanager
 def grpc_server(predict, port=0):
-    """A server of the official service whose Predict is a function of (request, context)."""
+    """A server of the official service; but for `labels`, Predict is a function of (request, context)."""
     from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-    base = prediction_service_pb2_grpc.PredictionServiceServicer
-    service = type("Service", (base,), {"Predict": lambda self, request, context: predict(request, context)})
+    class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
+        def Predict(self, request, context):  # noqa: N802
+            is_labels = request.model_spec.signature_name == "labels"
+            return labels() if is_labels else predict(request, context)
+
     lifted = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     server = grpc.server(futures.ThreadPoolExecutor(16), options=lifted)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service(), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), server)
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     try:
         yield f"127.0.0.1:{port}"
     finally:
         server.stop(None).wait()
+
+
+def labels():
+    import tensorflow as tf
+
+    classes, colors = (
+        tf.make_tensor_proto([[b"a", b"b", b"c"]]),
+        tf.make_tensor_proto(np.eye(3, dtype="u1")[None]),
+    )
+    return predict_pb2.PredictResponse(outputs={"classes": classes, "colors": colors})
 
 
 def masks(count=1, side=1):
@@ -180,8 +193,8 @@ def test_an_answer_that_takes_too_long_is_an_error_and_not_asked_for_again():
 
 
 def test_messages_may_be_larger_than_grpc_allows_by_itself():
-    with grpc_server(lambda *_: masks(side=4096)) as address, Client(address, NAME) as client:
-        assert client.predict(np.zeros((2048, 2048, 3), np.uint8)).mask.shape == (4096, 4096)
+    with grpc_server(lambda *_: masks(side=2048)) as address, Client(address, NAME) as client:
+        assert client.predict(np.zeros((2048, 2048, 3), np.uint8)).mask.shape == (2048, 2048)
 
 
 def test_several_requests_are_in_flight_and_answers_come_in_order():
@@ -270,12 +283,12 @@ def test_the_wrong_one_of_the_two_ports_is_told():
 
 @contextlib.contextmanager
 def http_server(answers):
-    """A server that gives (status, body) one after the other; None: it hangs up."""
+    """A server that gives (status, body) one after the other, but for `labels`; None: it hangs up."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            answer = answers.pop(0)
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = (200, LABELS) if b'"labels"' in body else answers.pop(0)
             if isinstance(answer, float):
                 time.sleep(answer)
             elif answer:
@@ -295,6 +308,7 @@ def http_server(answers):
         server.server_close()
 
 
+LABELS = b'{"outputs": {"classes": [["a", "b", "c"]], "colors": [[[0, 0, 0], [1, 1, 1], [2, 2, 2]]]}}'
 GOOD = (200, b'{"outputs": {"mask": [[[1]]], "confidence": [[[2]]]}}')
 
 

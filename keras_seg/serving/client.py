@@ -5,14 +5,16 @@ import random
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import cv2
 import numpy as np
 
 from keras_seg.errors import InputError
-from keras_seg.serving.errors import UNAVAILABLE, ServerError
+from keras_seg.serving.errors import UNAVAILABLE, ServerError, blaming
+from keras_seg.serving.images import checked_jpeg, decode_grey, encoded_output, image_size
+from keras_seg.serving.outputs import Output
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # Seconds
 SCHEMES = ("", "grpc", "grpcs", "http", "https")
@@ -34,13 +36,14 @@ class Client:
     """A model at a server; to be used by several threads at once, or as a context.
 
     A request that finds no server is sent again after a pause that doubles; one that is refused or takes too
-    long is not.
+    long is not. No response is believed: each is measured by the size of its image and by the number of the
+    model's classes, for which `labels` is asked once, and a wrong one is a ServerError.
 
     Args:
         address: `HOST:PORT` for gRPC (TensorFlow Serving's port 8500), `http://HOST:PORT` for REST (8501);
             `grpcs://` and `https://` for TLS. `/MODEL` may follow.
         model: the model's name at the server, where the address does not say it.
-        timeout: seconds for each try.
+        timeout: seconds for each request: connecting, sending, the whole response, and all tries.
         retries: tries after the first.
         in_flight: requests that wait for an answer at once in the methods that take many pictures.
 
@@ -50,7 +53,8 @@ class Client:
 
     def __init__(self, address, model=None, timeout=60.0, retries=6, in_flight=4):
         # Needs grpcio, which an import of this package alone should not.
-        from keras_seg.serving.transports import Grpc, Rest
+        from keras_seg.serving.grpc_transport import Grpc
+        from keras_seg.serving.rest_transport import Rest
 
         scheme, place, named = _parse(address)
         self.model = named or model
@@ -60,6 +64,7 @@ class Client:
             self._transport = Rest(f"{scheme}://{place}")
         else:
             self._transport = Grpc(place, secure=scheme == "grpcs")
+        self.address = self._transport.address
         self.timeout, self.retries, self.in_flight = timeout, retries, in_flight
 
     def __enter__(self):
@@ -79,7 +84,7 @@ class Client:
             try:
                 if self._transport.is_ready(self.model, self.timeout):
                     return
-                error = ServerError(self._transport.address, UNAVAILABLE, "the model is being loaded")
+                error = ServerError(self.address, UNAVAILABLE, "the model is being loaded")
             except ServerError as caught:
                 error = caught
             if time.monotonic() > end:
@@ -87,30 +92,47 @@ class Client:
             time.sleep(FIRST_PAUSE)
 
     def labels(self):
-        """Returns `(classes, colors)`: names in id order, and uint8 RGB [C, 3]."""
-        found = self.call("labels", {"query": _strings(b"")}, ("classes", "colors"))
-        return tuple(name.decode() for name in found["classes"][0]), found["colors"][0]
+        """Returns `(classes, colors)`: names in id order, and uint8 RGB [C, 3]. The server is asked once."""
+        return self._labels
+
+    @cached_property
+    def _labels(self):
+        outputs = {"classes": Output("object", (1, None)), "colors": Output("uint8", (1, None, 3))}
+        found = self.call("labels", {"query": _strings(b"")}, outputs)
+        classes, colors = found["classes"][0], found["colors"][0]
+        with blaming(self.address):
+            if len(classes) != len(colors):
+                raise ValueError(f"{len(classes)} classes have {len(colors)} colors")
+            return tuple(name.decode() for name in classes), colors
+
+    @property
+    def num_classes(self):
+        """Number of the model's classes."""
+        return len(self._labels[0])
 
     def predict(self, images):
         """Predicts arrays: uint8 RGB [H, W, 3] to an Answer of [H, W], or [N, H, W, 3] to [N, H, W]."""
         images = _pixels(images, (3, 4))
         batch = images[None] if images.ndim == 3 else images
-        found = self.call("serving_default", {"images": batch}, ("mask", "confidence"))
-        answer = Answer(found["mask"], found["confidence"])
+        confidence = Output("uint8", batch.shape[:3])
+        outputs = {"mask": confidence._replace(num_classes=self.num_classes), "confidence": confidence}
+        answer = Answer(**self.call("serving_default", {"images": batch}, outputs))
         return Answer(*(part[0] for part in answer)) if images.ndim == 3 else answer
 
     def logits(self, images):
         """Returns float32 logits [N, H, W, C] of uint8 RGB [N, H, W, 3]."""
-        return self.call("logits", {"images": _pixels(images, (4,))}, ("logits",))["logits"]
+        images = _pixels(images, (4,))
+        outputs = {"logits": Output("float32", (*images.shape[:3], self.num_classes))}
+        return self.call("logits", {"images": images}, outputs)["logits"]
 
     def mask(self, picture, signature="bytes"):
         """Returns the uint8 class ids [H, W] of an encoded picture, at its size and EXIF orientation."""
-        return decode_grey(self.encoded(picture, signature)["mask_bytes"])
+        return self._decoded(picture, signature)["mask_bytes"]
 
     def confident_mask(self, picture):
         """Returns the Answer for an encoded picture."""
-        found = self.encoded(picture, "confidence")
-        return Answer(decode_grey(found["mask_bytes"]), decode_grey(found["confidence_bytes"]))
+        found = self._decoded(picture, "confidence")
+        return Answer(found["mask_bytes"], found["confidence_bytes"])
 
     def tiled_mask(self, picture, flips=False):
         """Returns uint8 class ids [H, W] of a large encoded picture, which the server takes apart.
@@ -119,17 +141,26 @@ class Client:
             picture: bytes of a whole file.
             flips: whether to average with the mirrored tiles, at twice the time.
         """
-        inputs = {"image_bytes": _strings(picture), "flips": np.array([flips])}
-        return decode_grey(self.call("tiled", inputs, ("mask_bytes",))["mask_bytes"][0])
+        return self._decoded(picture, "tiled", flips=np.array([flips]))["mask_bytes"]
 
     def overlay(self, picture):
         """Returns the bytes of a JPEG: an encoded picture with the classes' colors over it."""
-        return self.encoded(picture, "overlay")["overlay_bytes"]
+        return self._decoded(picture, "overlay")["overlay_bytes"]
 
-    def encoded(self, picture, signature="bytes"):
-        """Returns `{output: bytes}` of `bytes`, `confidence` or `overlay` for an encoded picture."""
-        found = self.call(signature, {"image_bytes": _strings(picture)}, ENCODED_OUTPUTS[signature])
-        return {name: values[0] for name, values in found.items()}
+    def _decoded(self, picture, signature, **inputs):
+        """Returns `{output: pixels}` for an encoded picture, and the file itself of an overlay."""
+        size = image_size(picture)
+        decoders = {
+            "mask_bytes": partial(decode_grey, num_classes=self.num_classes),
+            "confidence_bytes": decode_grey,
+            "overlay_bytes": checked_jpeg,
+        }
+        outputs = dict.fromkeys(ENCODED_OUTPUTS[signature], encoded_output(size))
+        found = self.call(signature, {"image_bytes": _strings(picture), **inputs}, outputs)
+        for name, (contents,) in found.items():
+            with blaming(self.address, f"{name} "):
+                found[name] = decoders[name](contents, size)
+        return found
 
     def map(self, function, items):
         """Yields `(item, result or InputError)` in order, with several requests in flight.
@@ -155,29 +186,35 @@ class Client:
         Args:
             signature: its name.
             inputs: `{name: array}`; strings are arrays of bytes with dtype object.
-            outputs: names of the outputs that are wanted.
+            outputs: names of the outputs that are wanted, or `{name: outputs.Output}` of what each has to be.
 
         Returns:
             `{name: array}`.
 
         Raises:
-            ServerError: no answer, after all tries, or a refusal.
+            ServerError: no answer in time, after all tries, a refusal, or an output that is missing or wrong.
         """
+        if not isinstance(outputs, dict):
+            outputs = dict.fromkeys(outputs, Output())
+        end = time.monotonic() + self.timeout
         for attempt in itertools.count():
-            try:
-                return self._transport.predict(self.model, signature, inputs, outputs, self.timeout)
-            except ServerError as error:
-                if error.code != UNAVAILABLE or attempt >= self.retries:
-                    raise
-            pause = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE)
             # Clients that lost one server do not come back in step.
-            time.sleep(pause * random.uniform(0.5, 1))
+            pause = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1)
+            left = end - time.monotonic()
+            try:
+                return self._transport.predict(self.model, signature, inputs, outputs, left)
+            except ServerError as error:
+                is_last = attempt >= self.retries or time.monotonic() + pause > end
+                if error.code != UNAVAILABLE or is_last:
+                    raise
+            time.sleep(pause)
 
 
 ENCODED_OUTPUTS = {
     "bytes": ("mask_bytes",),
     "confidence": ("mask_bytes", "confidence_bytes"),
     "overlay": ("overlay_bytes",),
+    "tiled": ("mask_bytes",),
 }
 
 
@@ -213,11 +250,3 @@ def _strings(*values):
     array = np.empty(len(values), object)
     array[:] = values
     return array
-
-
-def decode_grey(contents):
-    """Returns the uint8 pixels [H, W] of a grey PNG; raises ServerError."""
-    mask = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_UNCHANGED)
-    if mask is None or mask.ndim != 2:
-        raise ServerError("the answer", 13, "is no grey PNG")
-    return mask

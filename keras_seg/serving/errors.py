@@ -1,9 +1,12 @@
 """What can go wrong between a client and TensorFlow Serving, each as one line with the way out."""
 
+from contextlib import contextmanager
+
 from keras_seg.errors import InputError
 
 # Status codes of gRPC, and of HTTP where TensorFlow Serving translates them.
-INVALID, TIMEOUT, NOT_FOUND, EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE = 3, 4, 5, 8, 12, 14
+UNKNOWN, INVALID, TIMEOUT, NOT_FOUND, EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE = 2, 3, 4, 5, 8, 12, 14
+WRONG = 15  # gRPC's DATA_LOSS: a response came, and is not one of the model.
 FROM_HTTP = {
     400: INVALID,
     404: NOT_FOUND,
@@ -22,6 +25,7 @@ _ADVICE = {
     EXHAUSTED: ("has not enough memory for the request", "send smaller images or use `tiled`"),
     UNIMPLEMENTED: ("does not speak TensorFlow Serving's protocol", "check the host and port"),
     UNAVAILABLE: ("cannot be reached", "start it, or check the host and port"),
+    WRONG: ("sent a wrong response", "check that it serves an export of keras_seg, and what lies between"),
 }
 _OTHER = ("failed", "its log says more")
 _WRONG_PORT = {
@@ -31,7 +35,7 @@ _WRONG_PORT = {
 
 
 class ServerError(InputError):
-    """A request that got no answer.
+    """A request that got no answer, or a wrong one.
 
     Attributes:
         code: gRPC's status code; 3 (INVALID_ARGUMENT) where the request itself is at fault.
@@ -43,8 +47,23 @@ class ServerError(InputError):
         self.code = code
 
 
+@contextmanager
+def blaming(address, what=""):
+    """Turns a ValueError about a response, or `what` in it, into the ServerError of its server."""
+    try:
+        yield
+    except ServerError:
+        raise
+    except ValueError as error:
+        raise ServerError(address, WRONG, f"{what}{error}") from None
+
+
 def _short(reason):
-    """Returns the part of a message that is for a person: its first line, without the graph's names."""
+    """Returns the part of a message that is for a person: its first line, without the graph's names.
+
+    Control characters are spelled out, since a terminal would obey a server's.
+    """
     line = (str(reason).strip().splitlines() or ["no reason given"])[0]
     line = line.split("}} ", 1)[-1] if line.startswith("{{") else line
-    return line if len(line) <= 300 else f"{line[:297]}..."
+    line = line if len(line) <= 300 else f"{line[:297]}..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -4,8 +4,12 @@ The field numbers are those of tensorflow/core/framework/tensor.proto and of mod
 get_model_status and status.proto of tensorflow_serving/apis. Fields that are not named here are left alone.
 """
 
+import math
+
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from keras_seg.serving.outputs import MAX_RANK, Output, read_outputs
 
 _PACKAGE = "keras_seg.serving"  # The names of messages are not sent.
 _FIELD = descriptor_pb2.FieldDescriptorProto
@@ -50,6 +54,7 @@ _KINDS = {
     np.dtype("bool"): (10, "bool_val"),
 }
 _BY_NUMBER = {number: (dtype, field) for dtype, (number, field) in _KINDS.items()}
+_MAX_VARINT = 10  # Bytes of 64 bits, 7 in each
 AVAILABLE = 30  # ModelVersionStatus.State
 
 
@@ -109,27 +114,43 @@ def predict_request(model, signature, inputs, outputs=()):
     return request
 
 
-def arrays(response):
-    """Returns the outputs of a PredictResponse as `{name: array}`."""
-    return {name: to_array(tensor) for name, tensor in response.outputs.items()}
+def arrays(response, outputs=None):
+    """Returns the outputs of a PredictResponse as `{name: array}`.
 
-
-def to_array(tensor):
-    """Returns a tensor's values, which a server sends as they lie in memory or one by one.
+    Args:
+        response: PredictResponse.
+        outputs: `{name: Output}` of those that are wanted; None: all, whatever they are.
 
     Raises:
-        ValueError: its type is none of the endpoints'.
+        ValueError: one is missing or wrong.
+    """
+    return read_outputs(response.outputs, outputs or dict.fromkeys(response.outputs, Output()), to_array)
+
+
+def to_array(tensor, output):
+    """Returns a tensor's values, which a server sends as they lie in memory or one by one.
+
+    Args:
+        tensor: Tensor.
+        output: Output that says what it has to be; nothing is allocated for anything else.
+
+    Raises:
+        ValueError: its type or shape is wrong, or its values are not those of its shape.
     """
     if tensor.dtype not in _BY_NUMBER:
-        raise ValueError(f"the answer holds a tensor of an unknown type, {tensor.dtype}")
+        raise ValueError(f"is of an unknown type, {tensor.dtype}")
     dtype, field = _BY_NUMBER[tensor.dtype]
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    shape = [dim.size for dim in tensor.tensor_shape.dim[: MAX_RANK + 1]]
+    output.check_kind(dtype, shape)
     if tensor.tensor_content and dtype.kind != "O":
-        return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
-    values = _unpacked(getattr(tensor, field), dtype)
-    missing = int(np.prod(shape)) - len(values)
+        values = np.frombuffer(tensor.tensor_content, dtype)
+    else:
+        values = _unpacked(getattr(tensor, field), dtype)
+    missing = math.prod(shape) - len(values)
+    if missing < 0 or (missing and not len(values)):
+        raise ValueError(f"has {len(values)} values in the shape {shape}")
     # The last value stands for all that follow.
-    values = np.append(values, np.full(missing, values[-1], dtype)) if missing > 0 and len(values) else values
+    values = np.append(values, np.full(missing, values[-1], dtype)) if missing else values
     return values.reshape(shape)
 
 
@@ -139,7 +160,13 @@ def _unpacked(parts, dtype):
         values[:] = parts
         return values
     data = b"".join(parts)
-    return np.frombuffer(data, "<f4") if dtype.kind == "f" else _varints(data).astype(dtype)
+    if dtype.kind == "f":
+        return np.frombuffer(data, "<f4")
+    numbers = _varints(data)
+    values = numbers.astype(dtype)
+    if (values != numbers).any():
+        raise ValueError(f"has numbers that are no {dtype.name}")
+    return values
 
 
 def _varints(data):
@@ -150,6 +177,8 @@ def _varints(data):
         return data
     ends = np.flatnonzero(is_last)
     starts = np.concatenate([[0], ends[:-1] + 1])
+    if not is_last[-1] or (ends - starts).max() >= _MAX_VARINT:
+        raise ValueError("has numbers without an end")
     values = np.zeros(len(ends), np.uint64)
     for place in range(int((ends - starts).max()) + 1):
         has = starts + place <= ends

@@ -8,8 +8,8 @@ import numpy as np
 from keras_seg import palette
 from keras_seg.errors import InputError
 from keras_seg.files import check_beside, check_targets, make_folder, replacing
-from keras_seg.serving.client import decode_grey
-from keras_seg.serving.errors import EXHAUSTED, INVALID, TIMEOUT, ServerError
+from keras_seg.serving.client import Answer
+from keras_seg.serving.errors import NOT_FOUND, UNAVAILABLE, ServerError
 
 OVERLAYS, CONFIDENCES = "overlays", "confidence"
 TIFF = (b"II*\0", b"MM\0*")
@@ -18,8 +18,8 @@ TIFF = (b"II*\0", b"MM\0*")
 def predict_files(client, paths, output, overlay=False, confidence=False, progress=iter):
     """Predicts picture files and writes a mask for each, several requests in flight.
 
-    A picture that cannot be read, or that the server refuses, is left out and told at the end. A server that
-    is gone or has no such model ends it.
+    A picture that cannot be read, that the server refuses, or for which it sends no mask of its size and of
+    the model's classes, is left out and told at the end. A server that is gone or has no such model ends it.
 
     Args:
         client: Client.
@@ -43,22 +43,40 @@ def predict_files(client, paths, output, overlay=False, confidence=False, progre
     make_folder(output)
     for folder in [OVERLAYS] * overlay + [CONFIDENCES] * confidence:
         make_folder(output / folder)
-    labels = client.labels() if overlay else None
+    labels = client.labels()  # First, since a server that lacks the model has no mask of any picture.
     failed = []
-    signature = "confidence" if confidence else "bytes"
-    answers = client.map(lambda path: client.encoded(_encoded(path), signature), paths)
-    for path, answer in progress(answers):
-        if isinstance(answer, InputError):
-            if isinstance(answer, ServerError) and answer.code not in (INVALID, TIMEOUT, EXHAUSTED):
+
+    def ask(path):
+        contents = _encoded(path)
+        return client.confident_mask(contents) if confidence else Answer(client.mask(contents), None)
+
+    for path, answer in progress(client.map(ask, paths)):
+        try:
+            if isinstance(answer, InputError):
                 raise answer
-            failed.append(str(answer) if str(path) in str(answer) else f"{path}: {answer}")
+            drawing = _drawing(path, answer.mask, *labels) if overlay else None
+        except InputError as error:
+            if _is_gone(client, error):
+                raise
+            failed.append(str(error) if str(path) in str(error) else f"{path}: {error}")
             continue
         if overlay:
-            _write_overlay(output / OVERLAYS / path.stem, path, answer["mask_bytes"], labels)
+            _write_drawing(output / OVERLAYS / path.stem, drawing)
         if confidence:
-            _write(output / CONFIDENCES / f"{path.stem}.png", answer["confidence_bytes"])
-        _write(output / f"{path.stem}.png", answer["mask_bytes"])
+            _write(output / CONFIDENCES / f"{path.stem}.png", answer.confidence)
+        _write(output / f"{path.stem}.png", answer.mask)
     return failed
+
+
+def _is_gone(client, error):
+    """Whether a failure is one of the server, and so of all pictures that follow."""
+    if not isinstance(error, ServerError) or error.code not in (UNAVAILABLE, NOT_FOUND):
+        return False
+    try:
+        client.wait_until_ready(1)
+    except ServerError:
+        return True
+    return False
 
 
 def _targets(output, stem, overlay, confidence):
@@ -80,18 +98,23 @@ def _encoded(path):
     return cv2.imencode(".png", np.ascontiguousarray(read_image(path)[..., ::-1]))[1].tobytes()
 
 
-def _write_overlay(path, picture, mask, labels):
+def _drawing(path, mask, classes, colors):
     # As above; the same pixels as predict.py draws without a server.
-    from keras_seg.inference import read_image, write_image
-    from keras_seg.inference.images import drawing_path
+    from keras_seg.inference import read_image
 
-    classes, colors = labels
-    mask = decode_grey(mask)
-    image = palette.overlay(read_image(picture), mask, colors)
-    image = palette.with_legend(image, classes, colors, mask)
-    write_image(drawing_path(path, image), image)
+    image = read_image(path)
+    if image.shape[:2] != mask.shape:
+        raise InputError(f"{path}: its EXIF orientation is damaged; save it anew, or leave --overlay out")
+    return palette.with_legend(palette.overlay(image, mask, colors), classes, colors, mask)
 
 
-def _write(path, contents):
+def _write_drawing(path, drawing):
+    from keras_seg.inference.images import drawing_path, write_image
+
+    write_image(drawing_path(path, drawing), drawing)
+
+
+def _write(path, mask):
+    # Encoded anew: a server's own file could hold more than pixels.
     with replacing(path) as temporary:
-        temporary.write_bytes(contents)
+        temporary.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
