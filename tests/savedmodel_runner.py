@@ -18,7 +18,7 @@ POINTER = ctypes.c_void_p
 RESULTS = {
     "TF_NewStatus TF_NewGraph TF_NewBuffer TF_NewSessionOptions TF_LoadSessionFromSavedModel": POINTER,
     "TF_GraphOperationByName TF_AllocateTensor TF_TensorData TF_StringGetDataPointer": POINTER,
-    "TF_Message": ctypes.c_char_p,
+    "TF_Message TF_Version": ctypes.c_char_p,
     "TF_TensorByteSize TF_StringGetSize": ctypes.c_size_t,
     "TF_Dim": ctypes.c_int64,
 }
@@ -61,6 +61,7 @@ class Session:
 
     def __init__(self, folder):
         self.tf = _library()
+        self.version = self.tf.TF_Version().decode()
         status = self.tf.TF_NewStatus()
         self.graph = self.tf.TF_NewGraph()
         meta_graph = self.tf.TF_NewBuffer()
