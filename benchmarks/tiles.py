@@ -19,14 +19,12 @@ from keras_seg.benchmark.report import format_machine
 from keras_seg.benchmark.workers import peak_mib
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
-from keras_seg.frozen_weights import promise_frozen_weights
 
 CLASSES, SMALL, ROUNDS = 21, 512, 5
 
 
 def main():
-    promise_frozen_weights()  # As `predict.py` does, before TensorFlow is imported.
-    import_tensorflow()
+    import_tensorflow("inference")  # As `predict.py` does.
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", metavar="NAME", type=network, default="fcn8", help="(default: fcn8)")
     parser.add_argument("--side", metavar="N", type=positive, default=8192, help="in pixels (default: 8192)")

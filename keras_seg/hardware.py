@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_seg.errors import InputError
+from keras_seg.process import ONEDNN_LIMIT
 
 CPU_INFO = Path("/proc/cpuinfo")
 CPU_BFLOAT16 = ("amx_bf16", "avx512_bf16")
-# The environment's limit on oneDNN's instructions, and its values that leave it no bfloat16.
-ONEDNN_LIMIT = "ONEDNN_MAX_CPU_ISA"
+# Values of the environment's limit on oneDNN's instructions that leave it no bfloat16.
 LIMITS_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI")
 BFLOAT16_CAPABILITY = (8, 0)  # Compute capability from which an NVIDIA GPU has bfloat16 in tensor cores.
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from keras_seg import InputError, TrainConfig
-from keras_seg.hardware import ONEDNN_LIMIT, Hardware, find_hardware
+from keras_seg.hardware import Hardware, find_hardware
 from keras_seg.inference import Predictor
 from keras_seg.models import build_model
+from keras_seg.process import ONEDNN_LIMIT
 from keras_seg.training.building import build_training
 from keras_seg.training.precision import choose_precision
 

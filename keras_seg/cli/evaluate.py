@@ -6,7 +6,6 @@ from pathlib import Path
 from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
-from keras_seg.frozen_weights import promise_frozen_weights
 
 OUTPUT = "evaluation.json"  # `metrics.json` is the training's.
 
@@ -41,8 +40,7 @@ def run(arguments):
     """Evaluates, prints the tables and writes the figures."""
     if arguments.output and len(arguments.run_folders) > 1:
         raise InputError("--output is for one run; each run's figures go into its folder")
-    promise_frozen_weights()
-    import_tensorflow()
+    import_tensorflow("inference")
     from tqdm import tqdm
 
     from keras_seg.data.samples import split_name

@@ -31,7 +31,7 @@ def run(arguments):
     for class_id in arguments.class_ids or ():
         if not 0 <= class_id < CLASSES:
             raise InputError(f"--class must be from 0 to {CLASSES - 1}, received {class_id}")
-    import_tensorflow()
+    import_tensorflow("inference")
     from keras_seg.files import check_targets, make_folder
     from keras_seg.inference import expand_inputs, read_image, write_image
     from keras_seg.inference.heatmaps import class_maps, draw_heatmap, most_likely

@@ -8,7 +8,6 @@ from pathlib import Path
 from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
-from keras_seg.frozen_weights import promise_frozen_weights
 
 OUTPUTS = ("overlay", "confidence", "probabilities", "polygons", "classes")
 # What a server does not do; its signature `tiled` is another way.
@@ -56,8 +55,7 @@ def run(arguments):
         return _ask_server(arguments)
     if not arguments.run_folder:
         raise InputError("no model; name a run folder with --run, or a server with --server")
-    promise_frozen_weights()
-    import_tensorflow()
+    import_tensorflow("inference")
     from tqdm import tqdm
 
     from keras_seg.files import make_folder

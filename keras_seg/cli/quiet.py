@@ -3,6 +3,8 @@
 import os
 from contextlib import contextmanager
 
+from keras_seg.process import prepare
+
 
 @contextmanager
 def quiet_start():
@@ -23,7 +25,15 @@ def quiet_start():
         os.close(sink)
 
 
-def import_tensorflow():
-    """Imports TensorFlow quietly; a command calls it first, once its flags are known to be right."""
+def import_tensorflow(purpose=None):
+    """Imports TensorFlow quietly; a command calls it first, once its flags are known to be right.
+
+    Args:
+        purpose: What the process is for, as `keras_seg.process.prepare` takes it.
+
+    Raises:
+        InputError: As `prepare`.
+    """
+    prepare(purpose)
     with quiet_start():
         import tensorflow  # noqa: F401  (seconds, so not at the start)

@@ -19,7 +19,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Trains."""
-    import_tensorflow()
+    import_tensorflow("training")
     from keras_seg.training import TrainConfig, train
 
     settings = {key: value for key, value in vars(arguments).items() if key != "run"}

@@ -31,7 +31,7 @@ def run(arguments):
         raise InputError(f"--{ours[0]}: the zoo sets it for each network; drop it")
     from keras_seg.cli.quiet import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow("training")
     from keras_seg.models import MODELS
     from keras_seg.training.zoo import train_zoo
 

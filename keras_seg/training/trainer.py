@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from keras_seg.data import check_dataset, load_dataset, steps_per_epoch
-from keras_seg.frozen_weights import refuse_frozen_weights
 from keras_seg.hardware import find_hardware
+from keras_seg.process import refuse_frozen_weights
 from keras_seg.runs import Run
 from keras_seg.training.building import build_training, has_aux_head
 from keras_seg.training.callbacks import (
