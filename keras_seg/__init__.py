@@ -2,12 +2,15 @@
 
 import importlib
 
+from keras_seg.registration import register_with_keras
+
 __version__ = "0.1.0"
 
 # Looked up on first use, so that `import keras_seg` does not pay for importing TensorFlow.
 _HOMES = {
     "MODELS": "keras_seg.models",
     "build_model": "keras_seg.models",
+    "load_model": "keras_seg.pretrained",
     "load_weights": "keras_seg.pretrained",
     "train": "keras_seg.training",
     "TrainConfig": "keras_seg.training",
@@ -16,6 +19,8 @@ _HOMES = {
     "InputError": "keras_seg.errors",
 }
 __all__ = sorted([*_HOMES, "__version__"])
+
+register_with_keras()
 
 
 def __getattr__(name):

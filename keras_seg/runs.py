@@ -79,16 +79,10 @@ class Run:
             InputError: The run has no `best.keras`, or it cannot be read.
         """
         # Keras and TensorFlow take seconds to import, and listing runs needs neither.
-        import keras
-
-        import keras_seg.layers  # noqa: F401  (registers those that the file names)
-        from keras_seg.weights_files import open_keras, reading
+        from keras_seg.pretrained import load_model
 
         if not self.best_path.is_file():
             raise InputError(
                 f"{self.best_path}: missing, the training wrote no model yet; go on with --resume {self.path}"
             )
-        way_out = "if nothing newer wrote it, train the run again"
-        # Opened here first: what Keras itself would refuse differs from version to version.
-        with reading(self.best_path, way_out), open_keras(self.best_path):
-            return keras.saving.load_model(self.best_path, compile=False)
+        return load_model(self.best_path, "if nothing newer wrote it, train the run again")

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_seg.initial_weights import without_initial_weights
+
 # Layer -> the axis of its kernel that its output channels lie on.
 OUTPUT_AXES = {layers.Conv2D: 3, layers.Conv2DTranspose: 2, layers.Dense: 1}
 
@@ -49,10 +51,3 @@ def folded(layer, normalization):
     result.kernel.assign(kernel * scale.reshape(shape))
     result.bias.assign(bias)
     return result
-
-
-def without_initial_weights(config):
-    """Returns a layer's configuration whose weights start at zero, as others are about to replace them."""
-    return {
-        key: "zeros" if key.endswith("_initializer") and value else value for key, value in config.items()
-    }

@@ -3,9 +3,9 @@
 import keras
 
 from keras_seg.acceleration import fold_batch_normalization
-from keras_seg.acceleration.folding import without_initial_weights
 from keras_seg.errors import InputError
 from keras_seg.hardware import check_bfloat16
+from keras_seg.initial_weights import without_initial_weights
 from keras_seg.layers.few_channels import has_few_channels
 from keras_seg.logits import num_classes
 

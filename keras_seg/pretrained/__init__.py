@@ -10,11 +10,12 @@ from keras_seg.pretrained.caffe_files import read_caffemodel
 from keras_seg.pretrained.classifiers import check_preprocessing, find_classifier, load_classifier
 from keras_seg.pretrained.keras_files import preprocessing_of, read_h5, read_weights_h5
 from keras_seg.pretrained.published import resolve_weights
+from keras_seg.pretrained.saved_models import load_model
 from keras_seg.pretrained.state_dict import load_state_dict
 from keras_seg.pretrained.torch_files import read_pth, read_safetensors
 from keras_seg.weights_files import open_hdf5, open_keras, reading
 
-__all__ = ["assign", "load_blobs", "load_state_dict", "load_weights", "resolve_weights"]
+__all__ = ["assign", "load_blobs", "load_model", "load_state_dict", "load_weights", "resolve_weights"]
 
 SUFFIXES = (".weights.h5", ".h5", ".keras", ".pth", ".safetensors", ".caffemodel")
 _NAMED = 8  # Layers that the answer, which stays one line, names of each kind.
