@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import h5py
 
 from keras_seg.errors import InputError
+from keras_seg.files import regular_file
 
 WEIGHTS = "model.weights.h5"
 _MEMBERS = {"metadata.json", "config.json", WEIGHTS}
@@ -52,7 +53,7 @@ def open_zip(path):
     Raises:
         ValueError: A member is compressed or encrypted.
     """
-    archive = zipfile.ZipFile(path)
+    archive = zipfile.ZipFile(regular_file(path))
     for member in archive.infolist():
         if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
             archive.close()

@@ -32,7 +32,8 @@ OPTIONS = {
 
 
 def images(count, height, width):
-    return np.random.default_rng(7).uniform(0, 255, (count, height, width, 3)).astype("float32")
+    """Whole numbers in 0..255, which uint8 holds as well."""
+    return np.random.default_rng(7).integers(0, 256, (count, height, width, 3)).astype("float32")
 
 
 def build_narrow(name, num_classes=NUM_CLASSES, *, vgg16_stages=VGG16_STAGES, **options):
