@@ -30,7 +30,6 @@ from tests.backend_answers import randomize
 from tests.fresh_processes import Worker
 from tests.model_helpers import NUM_CLASSES, build_narrow, free, images
 
-
 TINY_SIZES = ((1, 1), (2, 3))
 ODD_SIZES = ((33, 47), (61, 39))
 CLASSES = tuple(f"class {index}" for index in range(NUM_CLASSES))
