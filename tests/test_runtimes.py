@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import re
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,6 +18,7 @@ from tests.runtimes.comparing import compare
 from tests.runtimes.networks import NUM_CLASSES, REFUSED, REQUESTS
 from tests.runtimes.running import Died, NotLoadedError, ask
 
+PROJECT = Path(__file__).parents[1]
 NETWORK = "unet"
 COUNT = len(REQUESTS)
 WEBP, MALFORMED = COUNT, COUNT + 1  # Where their answers are.
@@ -158,3 +161,10 @@ def test_a_version_that_cannot_be_had_is_one_line(version, line, tmp_path, monke
     out, err = capsys.readouterr()
     assert err.startswith(f"error: {line}") and err.count("\n") == 1 and not out
     assert not folder.exists() or not list(folder.iterdir())
+
+
+def test_compose_file_image_and_page_pin_one_server():
+    texts = [(PROJECT / file).read_text() for file in ("serving/compose.yaml", "serving/Dockerfile")]
+    pins = {re.search(r"TAG(?::-|=)(\d[\d.]+)", text)[1] for text in texts}
+    pages = re.findall(r"tensorflow/serving:(\d[\d.]+)", (PROJECT / "docs/serving.md").read_text())
+    assert len(pages) > 1 and pins == set(pages)
