@@ -71,7 +71,7 @@ Keras's and Caffe's and `"bgr"` for SegNet's; Keras's ResNet files want `encoder
 statistics merged into them: they are for inference.
 Parity: largest `max |ours - reference| / max |reference|` over the outputs, with the same weights
 (`python -m tests.parity`). The references of `fcn8`, `fcn16`, `fcn32`, `fcn8_atonce`, `unet_paper` and
-`unet_vgg16` were written for this comparison in plain PyTorch (`tests/parity/references.py`).
+`unet_vgg16` were written for this comparison in plain PyTorch (`benchmarks/contenders`).
 """
 
 
