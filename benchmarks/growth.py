@@ -22,7 +22,7 @@ from keras_seg.cli.quiet import quiet_start
 
 with quiet_start():
     from keras_seg.benchmark.operations import operations
-    from keras_seg.benchmark.steps import our_contender
+    from keras_seg.benchmark.ours import our_contender
 
 SIDES, BATCHES, SIDE = (64, 128, 256, 512, 1024, 2048), (1, 2, 4, 8, 16, 32), 224
 NAMES = ("keras_seg", "PyTorch")

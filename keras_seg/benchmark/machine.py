@@ -17,6 +17,14 @@ LIMITS = (
 )
 SIDE = 2048  # Of the square matrices: large enough for any cache not to hold them twice.
 COPIED = 256 << 20  # Bytes, beyond any cache.
+# Variables that decide which kernels are taken.
+KERNELS = (
+    "TF_ENABLE_ONEDNN_OPTS",
+    "ONEDNN_MAX_CPU_ISA",
+    "ATEN_CPU_CAPABILITY",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "OMP_NUM_THREADS",
+)
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python", "torch", "torchvision", "onnxruntime", "jax")
 
 
@@ -52,7 +60,7 @@ def memory_copy():
 
 
 def describe_machine(accelerators=()):
-    """Returns a dict: processor, cores, accelerators and versions of what is measured.
+    """Returns a dict: processor, cores, accelerators, versions of what is measured, what is set of `KERNELS`.
 
     Args:
         accelerators: Names of the devices that are measured, where it is not the processor.
@@ -63,6 +71,7 @@ def describe_machine(accelerators=()):
         "accelerators": list(accelerators),
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "environment": {name: os.environ[name] for name in KERNELS if name in os.environ},
     }
 
 

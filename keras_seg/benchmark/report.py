@@ -1,7 +1,6 @@
 """Timings as a table: medians, their spread, ratios, and the share of what the machine gives."""
 
 import json
-import math
 
 from keras_seg.files import replacing
 
@@ -21,22 +20,24 @@ def summarize(timings, operations):
         and `start_seconds`.
     """
     rows = [_row(timing, operations) for timing in timings]
-    first = next((row["seconds"] for row in rows if "seconds" in row), math.nan)
+    first = rows[0].get("seconds")
     limits = [row["gflops"] for row in rows if row["name"].startswith(MATRIX) and "gflops" in row]
     for row in rows:
         if "seconds" not in row:
             continue
         is_network = row.pop("is_network")
-        row["ratio"] = row["seconds"] / first if is_network else None
+        row["ratio"] = row["seconds"] / first if is_network and first else None
         row["share"] = row["gflops"] / limits[0] if is_network and limits else None
     return rows
 
 
 def format_machine(machine):
-    """Returns two lines on what was measured where, from `describe_machine`'s dict."""
+    """Returns the lines on what was measured where, from `describe_machine`'s dict."""
     hardware = ", ".join([machine["processor"], f"{machine['cores']} cores", *machine["accelerators"]])
     versions = [f"{name} {version}" for name, version in machine["packages"].items()]
-    return f"{hardware}\nPython {', '.join([machine['python'], *versions])}"
+    lines = [hardware, f"Python {', '.join([machine['python'], *versions])}"]
+    environment = " ".join(f"{name}={value}" for name, value in machine["environment"].items())
+    return "\n".join([*lines, environment] if environment else lines)
 
 
 def write_figures(path, **figures):

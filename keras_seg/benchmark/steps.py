@@ -1,23 +1,14 @@
-"""A training step and a prediction of a network, as the commands do them, for `measure_in_turn`."""
+"""A training step and a prediction of a network, as the commands do them; `ours` makes contenders of them."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_seg.benchmark.workers import STEPS, Contender
+from keras_seg.benchmark.workers import STEPS
 from keras_seg.inference import Predictor
 from keras_seg.models import build_model
-from keras_seg.process import SETTINGS
 from keras_seg.training import TrainConfig
 from keras_seg.training.building import build_training, truth_for
-
-
-def our_contender(name, is_training, **settings):
-    """Returns the `Contender` of `training` or `prediction`, whose settings are given."""
-    # As the commands set it.
-    if is_training:
-        return Contender(name, f"{__name__}:training", settings, SETTINGS["training"])
-    return Contender(name, f"{__name__}:prediction", settings, SETTINGS["inference"])
 
 
 def training(network, size, batch_size, num_classes=21, precision="float32"):

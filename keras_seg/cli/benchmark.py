@@ -39,8 +39,8 @@ def run(arguments):
     import_tensorflow()
     from keras_seg.benchmark.machine import LIMITS, describe_machine
     from keras_seg.benchmark.operations import operations
+    from keras_seg.benchmark.ours import our_contender
     from keras_seg.benchmark.report import format_machine, format_table, summarize, write_figures
-    from keras_seg.benchmark.steps import our_contender
     from keras_seg.benchmark.workers import measure_in_turn
     from keras_seg.models import MODELS
 
