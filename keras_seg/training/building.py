@@ -130,6 +130,17 @@ def _compile(model, config, steps_per_epoch, weights, replicas):
         model.compile(optimizer, losses["out"], metrics=metrics)
     if replicas.strategy:
         build_metrics(model)  # With the first batch it would be too late for a copy on every replica.
+    _validate_uncompiled(model)
+
+
+def _validate_uncompiled(model):
+    """Leaves XLA, which Keras takes on a GPU, to the training step: its crops are all of one size.
+
+    For whole validation images it would compile the network once for every size among them.
+    """
+    compiled, model.jit_compile = model.jit_compile, False
+    model.make_test_function()
+    model.jit_compile = compiled
 
 
 def has_aux_head(model):
