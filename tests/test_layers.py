@@ -1,9 +1,13 @@
 """The shared layers against NumPy written by hand."""
 
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pytest
 
+import keras_seg
 from keras_seg.encoders.alexnet import max_pool
 from keras_seg.layers import (
     AdaptiveAveragePooling2D,
@@ -16,6 +20,7 @@ from keras_seg.layers import (
     ResizeLike,
     bilinear_kernel,
 )
+from keras_seg.layers.former_names import FORMER_NAMES
 
 SIZES = ((1, 1), (2, 3), (5, 4), (7, 7))
 
@@ -183,3 +188,25 @@ def test_a_layer_comes_back_from_its_config(layer):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert type(again) is type(layer)
     assert again.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("name", FORMER_NAMES)
+def test_a_file_with_a_former_name_of_a_layer_is_read(name, tmp_path):
+    image = keras.Input((None, None, 3))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, padding="same")(image))
+    model = keras.Model(image, x)
+    model.save(tmp_path / "now.keras")
+    with zipfile.ZipFile(tmp_path / "now.keras") as new, zipfile.ZipFile(tmp_path / "old.keras", "w") as old:
+        for member in new.namelist():
+            content = new.read(member)
+            if member == "config.json":
+                config = json.loads(content)
+                for layer in config["config"]["layers"]:
+                    if layer["class_name"] == FORMER_NAMES[name].__name__:
+                        layer.update(module="", class_name=name, registered_name=f"keras_seg>{name}")
+                content = json.dumps(config)
+                assert name in content
+            old.writestr(member, content)
+    for load in (keras_seg.load_model, keras.saving.load_model):
+        found = load(tmp_path / "old.keras")
+        np.testing.assert_array_equal(found(noise(1, 5, 6, 3)), model(noise(1, 5, 6, 3)))

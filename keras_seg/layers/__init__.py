@@ -1,6 +1,7 @@
 """The layers that Keras lacks; each works at any height and width on every Keras backend."""
 
 from keras_seg.layers.cropping import CropLike, PadLike
+from keras_seg.layers.former_names import register_former_names
 from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
 from keras_seg.layers.normalization import LocalResponseNormalization
 from keras_seg.layers.pooling import AdaptiveAveragePooling2D, MaxPoolingWithIndices2D, MaxUnpooling2D
@@ -21,3 +22,5 @@ __all__ = [
     "ResizeLike",
     "bilinear_kernel",
 ]
+
+register_former_names()

@@ -1,0 +1,16 @@
+"""Names that files of earlier versions have for layers of Keras."""
+
+import keras
+
+FORMER_NAMES = {
+    "DilatedConv2D": keras.layers.Conv2D,
+    "PatchConv2D": keras.layers.Conv2D,
+    "PointwiseConv2D": keras.layers.Conv2D,
+    "FusedBatchNormalization": keras.layers.BatchNormalization,
+}
+
+
+def register_former_names():
+    """Lets Keras read such files."""
+    for name, layer in FORMER_NAMES.items():
+        keras.saving.get_custom_objects()[f"keras_seg>{name}"] = layer
