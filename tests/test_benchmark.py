@@ -5,7 +5,9 @@ import math
 
 import pytest
 
-from keras_seg.benchmark.report import format_table, summarize
+from benchmarks.goals import format_goals
+from keras_seg.benchmark.machine import describe_machine
+from keras_seg.benchmark.report import format_machine, format_table, summarize
 from keras_seg.benchmark.workers import Contender, Timing, measure_in_turn
 from keras_seg.cli import main
 
@@ -78,6 +80,47 @@ def test_figures_are_those_by_hand():
     assert lines[2] == "| ours | 2.000 | 1.000 to 4.000 | 1.00 | 40 GFLOP/s | 20% | 100 |"
     assert "skipped: not installed" in lines[4]
     assert "20.0 GB/s" in lines[6]
+
+
+def test_without_the_first_nothing_is_compared():
+    timings = [Timing("ours", skipped="gone"), Timing("theirs", (3.0,), 50.0, 1.0, {})]
+    ours, theirs = summarize(timings, operations=80e9)
+    assert ours == {"name": "ours", "skipped": "gone"}
+    assert theirs["seconds"] == 3 and theirs["ratio"] is None
+    assert "| theirs | 3.000 |" in format_table([ours, theirs])
+
+
+def test_what_the_environment_says_of_kernels_is_printed(monkeypatch):
+    for name in ("ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "OMP_NUM_THREADS", "ONEDNN_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    *_, last = format_machine(describe_machine()).splitlines()
+    assert last == "TF_ENABLE_ONEDNN_OPTS=0"
+
+
+def test_a_missed_goal_and_a_failed_contender_are_told():
+    def case(**seconds):
+        timings = [
+            Timing(name, (value,), 100.0, 1.0, {}) if value else Timing(name, skipped="gone")
+            for name, value in seconds.items()
+        ]
+        return {"float32": summarize(timings, operations=1e9)}
+
+    results = {
+        "train-unet": case(keras_seg=1.0, PyTorch=1.3),
+        "predict-unet": case(keras_seg=1.0, PyTorch=1.25, onnxruntime=1.0, SavedModel=1.1),
+        "train-fcn8": case(keras_seg=1.0, PyTorch=1.59),
+        "predict-fcn8": case(keras_seg=1.0, PyTorch=1.1, onnxruntime=None, SavedModel=0.9),
+        "train-segnet": case(keras_seg=None, PyTorch=2.0),
+    }
+    lines = format_goals(results).splitlines()
+    assert lines[2] == "| unet | 1.30 | 1.25 | 1.00 | 1.10 | 100 / 100 | 100 / 100 | met |"
+    assert lines[3] == (
+        "| fcn8 | 1.59 | 1.10 | failed | 0.90 | 100 / 100 | 100 / 100 | training, PyTorch: 1.59 for 1.6; "
+        "prediction, PyTorch: 1.10 for 1.2; prediction, onnxruntime: not measured |"
+    )
+    assert lines[4].startswith("| segnet | failed |  |  |  | - / 100 |  | training, PyTorch: not measured;")
+    assert lines[-1] == "All goals are met by 1 of 3 networks."
 
 
 def test_the_command_measures_a_network(tmp_path, capsys):
