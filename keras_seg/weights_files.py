@@ -53,7 +53,7 @@ def open_zip(path):
     Raises:
         ValueError: A member is compressed or encrypted.
     """
-    archive = zipfile.ZipFile(regular_file(path))
+    archive = zipfile.ZipFile(path)
     for member in archive.infolist():
         if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
             archive.close()
@@ -83,7 +83,7 @@ def open_keras(path):
     Raises:
         ValueError: It holds something else as well, or see `open_zip` and `open_hdf5`.
     """
-    with open_zip(path) as archive, path.open("rb") as file:
+    with open_zip(regular_file(path)) as archive, path.open("rb") as file:
         other = sorted(set(archive.namelist()) - _MEMBERS)
         if other:
             raise ValueError(f"it holds {other[0]!r}, which no network needs")

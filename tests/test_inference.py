@@ -65,10 +65,11 @@ def test_confidence_of_huge_logits_is_finite():
 
 def test_pictures_of_many_sizes_share_a_graph():
     predictor = Predictor(linear_model())
+    predictor.predict(picture(9, 9))
     before = TraceCounter.count
     for size in range(20, 30):
         predictor.predict(picture(size, 2 * size))
-    assert TraceCounter.count == before + 1
+    assert TraceCounter.count == before > 0
 
 
 def test_floats_in_0_to_255_and_lists_are_images_too(predictor):

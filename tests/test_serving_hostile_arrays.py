@@ -124,11 +124,14 @@ def test_nothing_is_allocated_for_a_shape_that_is_only_claimed(shape, grpc_port)
     with Client(grpc_port.address, "m") as client:
         client.labels()
         for ask in (lambda: client.predict(IMAGE), lambda: client.call("any", {"images": IMAGE}, ("mask",))):
-            with (
-                pytest.raises(ServerError, match=r"mask (has the (impossible )?shape|claims to have more)"),
-                traced_memory() as peak,
-            ):
-                ask()
+            for _ in range(2):  # What the first makes once for all is not of the claim.
+                with (
+                    pytest.raises(
+                        ServerError, match=r"mask (has the (impossible )?shape|claims to have more)"
+                    ),
+                    traced_memory() as peak,
+                ):
+                    ask()
             assert peak.pop() < 1 << 20
 
 

@@ -40,7 +40,8 @@ class Network:
         return self._calls.get(id(tensor))
 
     def __call__(self, layer, *args, **kwargs):
-        if len(args) != 1 or any(value is not None for value in kwargs.values()):
+        is_usual = len(args) == 1 and all(value is None for value in kwargs.values())
+        if not (is_usual and isinstance(layer, keras.layers.Layer)):  # Or an operation, such as `-x`.
             return layer(*args, **kwargs)
         output = self.call(layer, args[0])
         self._calls[id(output)] = Call(layer, args[0], output)
