@@ -1,5 +1,9 @@
 """How much a network computes, by which a time becomes a speed."""
 
+import gc
+
+import keras
+
 from keras_seg.models import build_model
 from keras_seg.models.summary import multiply_adds
 
@@ -15,4 +19,7 @@ def operations(network, size, batch_size=1, num_classes=21, is_training=False):
         is_training: Whether the gradients by the inputs and by the kernels are computed too.
     """
     forward = 2 * batch_size * multiply_adds(build_model(network, num_classes, (*size, 3)))
+    # Else a process that asks about one network after the other keeps the weights of several.
+    keras.backend.clear_session()
+    gc.collect()
     return forward * (3 if is_training else 1)
