@@ -1,24 +1,33 @@
 """`--weights auto | imagenet | none | FILE`: which file it is, and how it is fetched."""
 
 import hashlib
-import time
 
 import pytest
 
 from keras_seg.errors import InputError
 from keras_seg.models import MODELS
-from keras_seg.pretrained import published, resolve_weights
-from keras_seg.pretrained.published import ENCODERS, NETWORKS, Published, download
+from keras_seg.pretrained import downloads, published, resolve_weights
+from keras_seg.pretrained.published import ENCODERS, NETWORKS, Published, find_published
 
 VGG16 = "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
+NOTOP = VGG16.replace(".h5", "_notop.h5")
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch, tmp_path):
+    """No network, and no downloads of former days."""
+
+    def refuse(request):
+        raise OSError("no network")
+
+    monkeypatch.setattr(downloads, "_open", refuse)
+    monkeypatch.setenv(downloads.CACHE, str(tmp_path / "cache"))
 
 
 @pytest.fixture
-def offline(monkeypatch):
-    def refuse(url):
-        raise OSError("no network")
-
-    monkeypatch.setattr(published, "_open", refuse)
+def unchecked(monkeypatch):
+    """Takes any file for the published one of its name."""
+    monkeypatch.setattr(published, "other_checksum", lambda file, path: None)
 
 
 def test_every_network_but_the_unets_has_published_weights():
@@ -43,24 +52,24 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("choice", ["auto", "imagenet"])
-@pytest.mark.parametrize("name", [VGG16, VGG16.replace(".h5", "_notop.h5")])
-def test_the_file_in_the_folder_comes_first(tmp_path, choice, name):
+@pytest.mark.parametrize("name", [VGG16, NOTOP])
+def test_the_file_in_the_folder_comes_first(tmp_path, choice, name, unchecked):
     (tmp_path / name).touch()
     expected = tmp_path / name, f"weights: {tmp_path / name}, which was there."
     assert resolve_weights("fcn8", choice, tmp_path) == expected
 
 
-def test_auto_without_a_network_says_how_to_get_the_file(tmp_path, offline):
+def test_auto_without_a_network_says_how_to_get_the_file(tmp_path):
     path, line = resolve_weights("fcn8", "auto", tmp_path)
     assert path is None
     assert line.startswith(f"weights: He initialization, because {VGG16} is not in {tmp_path} and cannot be")
     assert line.endswith(
         f"put https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{VGG16} into {tmp_path}."
     )
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
-def test_imagenet_without_a_network_is_an_error(tmp_path, offline):
+def test_imagenet_without_a_network_is_an_error(tmp_path):
     with pytest.raises(InputError, match=r"--weights imagenet: vgg16_weights.* cannot be downloaded"):
         resolve_weights("fcn8", "imagenet", tmp_path)
 
@@ -71,7 +80,7 @@ def test_a_network_without_published_weights_says_so():
         resolve_weights("unet", "imagenet")
 
 
-def test_resnets_take_the_published_pth_or_else_safetensors(tmp_path, offline):
+def test_resnets_take_the_published_pth_or_else_safetensors(tmp_path, unchecked):
     line = resolve_weights("fcn_resnet50", "auto", tmp_path)[1]
     assert f"put https://download.pytorch.org/models/resnet50-0676ba61.pth into {tmp_path}" in line
     for name in ("resnet50.safetensors", "resnet50-0676ba61.pth"):
@@ -88,7 +97,7 @@ def test_resnets_take_the_published_pth_or_else_safetensors(tmp_path, offline):
         ("pspnet", {"encoder": "resnet50_keras"}, "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
     ],
 )
-def test_a_network_gets_the_file_that_it_was_built_for(network, built, name, tmp_path):
+def test_a_network_gets_the_file_that_it_was_built_for(network, built, name, tmp_path, unchecked):
     for files in ENCODERS.values():
         for file in files:
             (tmp_path / file.name).touch()
@@ -101,34 +110,32 @@ def test_what_nobody_trained_with_such_preprocessing_says_so(tmp_path):
     assert "nobody publishes ImageNet weights for segnet with preprocessing 'bgr'" in line
 
 
-def served(tmp_path, digest=None):
-    """A published file that lies on this machine, with its right checksum or a given one."""
-    source = tmp_path / "source" / "file.h5"
-    source.parent.mkdir()
-    source.write_bytes(bytes(range(256)) * 100)
-    digest = digest or hashlib.md5(source.read_bytes()).hexdigest()
-    return source, Published(source.as_uri(), "md5", digest)
+def test_a_network_without_fc6_takes_the_file_without_it(tmp_path, unchecked):
+    line = resolve_weights("unet_vgg16", "auto", tmp_path, has_fc6=False)[1]
+    assert f"because {NOTOP} is not in" in line
+    (tmp_path / VGG16).touch()
+    assert resolve_weights("unet_vgg16", "auto", tmp_path, has_fc6=False)[0] == tmp_path / VGG16
+    (tmp_path / NOTOP).touch()
+    assert resolve_weights("unet_vgg16", "auto", tmp_path, has_fc6=False)[0] == tmp_path / NOTOP
+    assert resolve_weights("fcn8", "auto", tmp_path)[0] == tmp_path / VGG16
 
 
-def test_a_download_arrives_whole(tmp_path):
-    source, file = served(tmp_path)
-    path = download(file, tmp_path / "weights")
-    assert path == tmp_path / "weights" / "file.h5"
-    assert path.read_bytes() == source.read_bytes()
-    assert list(path.parent.iterdir()) == [path]
+def test_the_folder_comes_before_the_downloads_and_they_before_the_network(tmp_path, monkeypatch):
+    content = b"weights"
+    file = Published("https://example.org/file.h5", "md5", hashlib.md5(content).hexdigest())
+    assert find_published(file, tmp_path) is None
+    (tmp_path / "cache").mkdir()
+    for folder in (tmp_path / "cache", tmp_path):
+        (folder / "file.h5").write_bytes(content)
+        assert find_published(file, tmp_path) == folder / "file.h5"
 
 
-def test_a_download_with_another_checksum_leaves_nothing(tmp_path):
-    _, file = served(tmp_path, digest="0" * 32)
-    with pytest.raises(OSError, match=r"its md5 is .*, not 0000"):
-        download(file, tmp_path / "weights")
-    assert not list((tmp_path / "weights").iterdir())
-
-
-def test_a_name_that_is_never_looked_up_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(published, "ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(published.urllib.request, "urlopen", lambda url, timeout: time.sleep(2))
-    start = time.perf_counter()
-    with pytest.raises(OSError, match=r"no answer within 0\.1 seconds"):
-        download(Published("https://example.org/file.h5", "md5", ""), tmp_path)
-    assert time.perf_counter() - start < 1
+@pytest.mark.parametrize("folder", [".", "cache"])
+def test_an_altered_or_half_file_is_recognized(tmp_path, folder):
+    path = tmp_path / folder / VGG16
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"half of it")
+    with pytest.raises(
+        InputError, match=f"{VGG16}: its md5 is .*not all of it arrived. Remove it and get http"
+    ):
+        resolve_weights("fcn8", "auto", tmp_path)

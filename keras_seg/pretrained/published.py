@@ -1,18 +1,13 @@
 """Where published weights are: in a folder, or to be downloaded, for each network."""
 
-import hashlib
-import queue
-import threading
-import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from keras_seg.errors import InputError
+from keras_seg.pretrained.downloads import cache_folder, download, other_checksum
 
 CHOICES = ("auto", "imagenet", "none")
-ANSWER_SECONDS = 6  # Without a network, a name's look-up alone can take half a minute.
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 _TORCH = "https://download.pytorch.org/models"
 _CAFFE = "http://dl.caffe.berkeleyvision.org"
@@ -94,22 +89,26 @@ NETWORKS = {
 }
 
 
-def resolve_weights(network, choice="auto", folder="weights", *, encoder=None, preprocessing=None):
+def resolve_weights(
+    network, choice="auto", folder="weights", *, encoder=None, preprocessing=None, has_fc6=True
+):
     """Finds the weights that a network starts from.
 
     Args:
         network: A key of `MODELS`.
-        choice: `"auto"` (the published file of its encoder, from `folder` or downloaded into it; else He
+        choice: `"auto"` (the published file of its encoder, from `folder` or downloaded; else He
             initialization), `"imagenet"` (the same, or an error), `"none"` or the path of a file.
         folder: Where published files lie.
         encoder, preprocessing: What the network was built with, where that is not its default.
+        has_fc6: Whether it holds the classifier's dense layers; else a file without them is taken first.
 
     Returns:
         `(path for load_weights, one line)`; the path is None for fresh weights, and the line says which
         it is and how to get the file.
 
     Raises:
-        InputError: A file given does not exist, or `"imagenet"` cannot be had.
+        InputError: A file given does not exist, one of a published name has another checksum, or `"imagenet"`
+            cannot be had.
     """
     if choice == "none":
         return None, "weights: He initialization, as asked for."
@@ -130,6 +129,7 @@ def resolve_weights(network, choice="auto", folder="weights", *, encoder=None, p
         built = f" with preprocessing {preprocessing!r}" if preprocessing else ""
         reason = f"nobody publishes ImageNet weights for {network}{built}"
     else:
+        files = sorted(files, key=lambda file: has_fc6 == ("_notop" in file.name))
         path, reason = _from_folder_or_network(files, f"{encoder}.safetensors", Path(folder))
         if path:
             return path, f"weights: {reason}."
@@ -141,77 +141,44 @@ def resolve_weights(network, choice="auto", folder="weights", *, encoder=None, p
 def _from_folder_or_network(files, alternative, folder):
     """Returns `(path or None, what happened)`."""
     best = files[0]
-    names = [file.name for file in files]
-    if best.name.endswith(".pth"):
-        names.append(alternative)
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name, f"{folder / name}, which was there"
-    advice = f"put {best.url} into {folder}"
+    for file in files:
+        path = find_published(file, folder)
+        if path:
+            return path, f"{path}, which was there"
+    if best.name.endswith(".pth") and (folder / alternative).is_file():
+        return folder / alternative, f"{folder / alternative}, which was there"
     try:
-        return download(best, folder), f"{best.url}, downloaded to {folder / best.name}"
+        path = download(best, cache_folder())
+        return path, f"{best.url}, downloaded to {path}"
     except OSError as error:
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        advice = f"put {best.url} into {folder}"
         return None, f"{best.name} is not in {folder} and cannot be downloaded ({reason}): {advice}"
 
 
-def download(file, folder):
-    """Downloads a published file, whole and with its checksum, or not at all.
+def find_published(file, folder):
+    """Finds a published file in a folder, or else among the downloads.
 
     Args:
         file: `Published`.
-        folder: Where it goes; made if it is missing.
+        folder: Where it may lie.
 
     Returns:
-        Its path.
+        Its path; None if it is in neither.
 
     Raises:
-        OSError: No answer within a few seconds, a broken transfer, another checksum, or an unwritable folder.
+        InputError: One of its name is there whose checksum is another.
     """
-    target = Path(folder) / file.name
-    part = target.with_name(f"{target.name}.part")
-    digest = hashlib.new(file.algorithm)
-    with _open(file.url) as response:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            length = int(response.headers.get("Content-Length") or 0)
-            with (
-                part.open("wb") as output,
-                tqdm(total=length or None, unit="B", unit_scale=True, desc=file.name) as bar,
-            ):
-                received = 0
-                while block := response.read(1 << 20):
-                    output.write(block)
-                    digest.update(block)
-                    received += len(block)
-                    bar.update(len(block))
-            if received < length:
-                raise OSError(f"the transfer ended after {received} of {length} bytes")
-            if not digest.hexdigest().startswith(file.digest):
-                raise OSError(f"its {file.algorithm} is {digest.hexdigest()}, not {file.digest}")
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    return target
-
-
-def _open(url):
-    """Opens an address, or raises an OSError after a few seconds; in a thread, as look-ups have no limit."""
-    answers = queue.SimpleQueue()
-
-    def ask():
-        try:
-            answers.put(urllib.request.urlopen(url, timeout=ANSWER_SECONDS))
-        except Exception as error:  # Whatever it is, it belongs to the thread that waits.
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=ANSWER_SECONDS)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {ANSWER_SECONDS} seconds") from None
-    if isinstance(answer, OSError):
-        raise answer
-    if isinstance(answer, Exception):
-        raise OSError(str(answer)) from answer
-    return answer
+    folders = [Path(folder)]
+    with suppress(OSError):
+        folders.append(cache_folder())
+    for path in (folder / file.name for folder in folders):
+        if path.is_file():
+            found = other_checksum(file, path)
+            if found:
+                raise InputError(
+                    f"{path}: its {file.algorithm} is {found}, not {file.digest}: it was altered, or not all "
+                    f"of it arrived. Remove it and get {file.url}, or give it another name."
+                )
+            return path
+    return None

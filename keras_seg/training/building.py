@@ -83,7 +83,8 @@ def _initialize(model, config, report):
         report(load_stage(model, config.init_from))
         return
     built = {key: config.model_options.get(key) for key in ("encoder", "preprocessing")}
-    path, line = resolve_weights(config.model, config.weights, **built)
+    has_fc6 = any(layer.name == "fc6" for layer in model.layers)
+    path, line = resolve_weights(config.model, config.weights, **built, has_fc6=has_fc6)
     report(line)
     if path is not None:
         report(load_weights(model, path))
