@@ -6,6 +6,7 @@ import sys
 import types
 
 import cv2
+import keras
 import numpy as np
 import pytest
 from serving_helpers import CLASSES, COLORS, NAME, exported, picture
@@ -52,6 +53,23 @@ def test_large_weights_are_constants_of_an_onnx_file_too(tmp_path, monkeypatch):
     assert [value.name for value in model.graph.input] == ["images"]
     images = picture(33, 65)[None]
     np.testing.assert_allclose(onnx_runner(path)(images), logits_of(images), rtol=1e-4, atol=1e-4)
+
+
+def test_the_converter_sees_no_large_weight_that_a_normalization_was_folded_into(tmp_path, monkeypatch):
+    pytest.importorskip("tf2onnx")
+    onnx = pytest.importorskip("onnx")
+    monkeypatch.setattr(onnx_export, "_LARGE", 100)
+    given = keras.Input((None, None, 3))
+    maps = keras.layers.Conv2D(7, 3, padding="same", use_bias=False)(given)
+    maps = keras.layers.BatchNormalization(moving_variance_initializer="random_uniform")(maps)
+    model = keras.Model(given, keras.layers.Conv2D(2, 1)(maps))
+    path = tmp_path / "folded.onnx"
+    write_onnx(model, path, classes=CLASSES[:2], colors=COLORS[:2])
+    large = [each.name for each in onnx.load(path).graph.initializer if np.prod(each.dims) > 100]
+    assert large == ["weight_0"]
+    images = picture(9, 11)[None]
+    expected = model.predict(images.astype(np.float32), verbose=0)
+    np.testing.assert_allclose(onnx_runner(path)(images), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_an_onnx_file_names_its_axes_and_classes(onnx_path):

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from keras_seg.acceleration import accelerate
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
 from keras_seg.serving.optional import import_optional
@@ -28,7 +29,8 @@ def write_litert(model, path, size, precision="float", calibration=()):
     Raises:
         InputError: the file cannot be written, or there are no calibration images.
     """
-    network = build_network(model, [1, *size, 3]).get_concrete_function()
+    accelerated = accelerate(model, "inference", device="cpu")
+    network = build_network(accelerated, [1, *size, 3]).get_concrete_function()
     module = tf.Module()
     module.weights = list(network.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([network], module)

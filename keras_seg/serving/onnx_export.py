@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_seg.acceleration import accelerate
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
 from keras_seg.serving.optional import import_optional
@@ -34,6 +35,8 @@ def write_onnx(model, path, *, classes, colors):
             cannot be written.
     """
     tf2onnx = import_optional("tf2onnx", EXTRA, path)
+    # What is written are the weights of this one: where a normalization is folded, the convolution's are new.
+    model = accelerate(model, "inference", device="cpu")
     network = build_network(model, [None, *model.inputs[0].shape[1:]])
     if sum(np.prod(weight.shape) for weight in model.weights) * 4 > _LARGEST:
         raise InputError(f"{path}: the network has more than the 2 GB of weights that an ONNX file can hold")

@@ -47,7 +47,7 @@ def build_signatures(
     height, width = model.inputs[0].shape[1:3]
     fixed = tuple(image_size or (None, None))
     arrays = [None, height or fixed[0], width or fixed[1], 3]
-    network = build_network(model, [None, height, width, 3])
+    network = build_network(accelerate(model, "inference", device="cpu"), [None, height, width, 3])
     colors = tf.constant(colors, tf.uint8, [len(classes), 3])
 
     padding = padding_of(model)
@@ -105,21 +105,19 @@ def _read(contents, max_pixels):
 
 
 def build_network(model, shape):
-    """Returns the accelerated model as one function of float images that all endpoints share, traced once.
+    """Returns a model as one function of float images that all endpoints share, traced once.
 
     Args:
-        model: `keras.Model`.
+        model: `keras.Model`; what is exported is accelerated before.
         shape: of the images, [N, H, W, 3], None where it varies.
 
     Returns:
         `tf.function` of float32 RGB in 0..255 to float32 logits [N, H, W, C].
     """
 
-    network_to_run = accelerate(model, "inference", device="cpu")
-
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
     def network(images):
-        logits = network_to_run(images, training=False)
+        logits = model(images, training=False)
         return logits["out"] if isinstance(logits, dict) else logits
 
     return network
