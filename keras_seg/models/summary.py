@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from keras import layers
 
-from keras_seg.models.registry import MODELS, build_model
+from keras_seg.models.building import MODELS, build_model
 
 NUM_CLASSES = 21
 SIZE = 512
