@@ -17,6 +17,10 @@ _HOMES = {
     "Run": "keras_seg.runs",
     "Predictor": "keras_seg.inference",
     "InputError": "keras_seg.errors",
+    "Network": "keras_seg.rows",
+    "Encoder": "keras_seg.rows",
+    "Published": "keras_seg.rows",
+    "register": "keras_seg.registry",
 }
 __all__ = sorted([*_HOMES, "__version__"])
 

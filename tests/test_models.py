@@ -6,10 +6,10 @@ import pytest
 
 from keras_seg.layers import CropLike
 from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
-from keras_seg.models import MODELS, build_model
+from keras_seg.models import build_model
 from keras_seg.models.deeplab_early import padded_max_pool
 from keras_seg.models.summary import rows
-from keras_seg.pretrained.torch_names import NETWORKS, layer_name
+from keras_seg.pretrained.torch_names import layer_name
 
 TORCHVISION = ("fcn_resnet50", "deeplabv3_resnet50")
 
@@ -143,10 +143,6 @@ def test_wrong_arguments_name_the_choices(name, options, message):
 )
 def test_torch_keys_find_their_layers(network, key, layer):
     assert layer_name(network, key) == layer
-
-
-def test_every_table_of_torch_names_belongs_to_a_network():
-    assert set(NETWORKS) - {"vgg16_classifier"} <= set(MODELS)
 
 
 def test_logits_do_not_depend_on_whether_the_size_is_known():

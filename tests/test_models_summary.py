@@ -8,7 +8,8 @@ from keras import layers
 
 from keras_seg.models import MODELS, build_model
 from keras_seg.models.classifier import vgg16_classifier
-from keras_seg.models.summary import DOCS, NETWORKS, format_markdown, measure, multiply_adds, rows
+from keras_seg.models.summary import DOCS, WEIGHTS_PAGE, format_markdown, measure, multiply_adds, rows
+from keras_seg.models.weights_page import format_weights
 from tests.model_helpers import free
 
 
@@ -59,8 +60,12 @@ def test_stored_figures_are_the_computed_ones(name):
 
 
 def test_page_is_the_generated_one_and_lists_every_network():
-    assert list(NETWORKS) == list(MODELS)
+    assert [row.network for row in rows()] == list(MODELS)
     assert (DOCS / "models.md").read_text(encoding="utf-8") == format_markdown(rows()) + "\n"
+
+
+def test_page_of_weights_is_the_generated_one():
+    assert WEIGHTS_PAGE.read_text(encoding="utf-8") == format_weights()
 
 
 def test_parity_errors_are_those_that_the_parity_command_wrote():

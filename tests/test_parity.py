@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_seg.errors import InputError
-from keras_seg.models import MODELS
+from keras_seg.registry import networks
 from tests import parity
 from tests.parity import __main__ as command
 
@@ -54,11 +54,11 @@ def test_the_references_that_are_here_still_give_their_fixtures(package):
 
 
 def test_every_network_has_a_references_answer():
-    assert {parity.network_of(path.stem) for path in PATHS} == {*MODELS, "vgg16_classifier"}
+    named = {name for name, row in networks().items() if row.reference}
+    assert {parity.network_of(path.stem) for path in PATHS} == named == set(networks())
 
 
-def test_fixtures_name_networks_that_there_are():
-    assert set(parity.NETWORKS.values()) <= {*MODELS, "vgg16_classifier"}
+def test_fixtures_are_called_as_the_rows_say():
     assert {path.stem for path in PATHS} <= set(parity.NETWORKS)
 
 

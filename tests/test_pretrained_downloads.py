@@ -12,7 +12,7 @@ import pytest
 
 from keras_seg.pretrained import downloads
 from keras_seg.pretrained.downloads import cache_folder, download
-from keras_seg.pretrained.published import Published
+from keras_seg.rows import Published
 
 CONTENT = bytes(range(256)) * 4000  # One megabyte
 

@@ -12,8 +12,8 @@ from safetensors.numpy import save_file
 from keras_seg.errors import InputError
 from keras_seg.models import MODELS
 from keras_seg.pretrained import load_blobs, load_weights
-from keras_seg.pretrained.published import NETWORKS
 from keras_seg.pretrained.torch_names import layer_name
+from keras_seg.registry import networks
 from tests.caffe_writer import write_caffemodel
 from tests.model_helpers import build_narrow, free
 from tests.parity import FIXTURES
@@ -24,7 +24,7 @@ VGG16_STAGES = tuple(zip(DEPTHS, WIDTHS, strict=True))
 PLACES = [(stage, i) for stage, depth in enumerate(DEPTHS, 1) for i in range(1, depth + 1)]
 FEATURES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # In torchvision's `nn.Sequential`.
 UNITS = 32
-VGG16_NETWORKS = [name for name in (*NETWORKS["vgg16"], *NETWORKS["vgg16_bn"]) if name in MODELS]
+VGG16_NETWORKS = [name for name in MODELS if networks()[name].default_encoder in ("vgg16", "vgg16_bn")]
 
 
 def noise(*shape, seed=0):

@@ -7,7 +7,9 @@ import pytest
 from keras_seg.errors import InputError
 from keras_seg.models import MODELS
 from keras_seg.pretrained import downloads, published, resolve_weights
-from keras_seg.pretrained.published import ENCODERS, NETWORKS, Published, find_published
+from keras_seg.pretrained.published import find_published
+from keras_seg.registry import encoders, networks
+from keras_seg.rows import Published
 
 VGG16 = "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
 NOTOP = VGG16.replace(".h5", "_notop.h5")
@@ -31,7 +33,7 @@ def unchecked(monkeypatch):
 
 
 def test_every_network_but_the_unets_has_published_weights():
-    known = {network for networks in NETWORKS.values() for network in networks}
+    known = {name for name, row in networks().items() if row.default_encoder}
     assert set(MODELS) - known == {"unet", "unet_paper"}
     assert known - set(MODELS) == {"vgg16_classifier"}
 
@@ -93,13 +95,16 @@ def test_resnets_take_the_published_pth_or_else_safetensors(tmp_path, unchecked)
     [
         ("fcn8", {"preprocessing": "torch"}, "vgg16-397923af.pth"),
         ("fcn8", {"preprocessing": "none"}, VGG16),
+        ("segnet", {}, VGG16),
+        ("segnet", {"preprocessing": "torch"}, "vgg16_bn-6c64b313.pth"),
+        ("fcn8_vgg16_bn", {"preprocessing": "none"}, "vgg16_bn-6c64b313.pth"),
         ("deeplabv3", {"encoder": "resnet101"}, "resnet101-63fe2227.pth"),
         ("pspnet", {"encoder": "resnet50_keras"}, "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
     ],
 )
 def test_a_network_gets_the_file_that_it_was_built_for(network, built, name, tmp_path, unchecked):
-    for files in ENCODERS.values():
-        for file in files:
+    for encoder in encoders().values():
+        for file in encoder.weights:
             (tmp_path / file.name).touch()
     assert resolve_weights(network, "imagenet", tmp_path, **built)[0] == tmp_path / name
 

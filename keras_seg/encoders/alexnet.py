@@ -4,6 +4,7 @@ from keras import layers
 
 from keras_seg.encoders.pyramid import PAD_LAYER, Pyramid
 from keras_seg.layers import LocalResponseNormalization
+from keras_seg.rows import Encoder, Published
 
 # filters, kernel size, stride, groups, whether a pool follows, whether LRN follows that.
 STAGES = (
@@ -52,3 +53,24 @@ def alexnet(x, *, padding=0):
             x = LocalResponseNormalization(name=f"norm{stage}")(x)
         pyramid.append(x)
     return Pyramid(*pyramid)
+
+
+ENCODERS = (
+    Encoder(
+        "caffenet",
+        alexnet,
+        title="CaffeNet",
+        channels=(96, 256, 384, 384, 256),
+        strides=(8, 16, 16, 16, 32),
+        preprocessing="caffe",
+        weights=(
+            Published(
+                "http://dl.caffe.berkeleyvision.org/bvlc_reference_caffenet.caffemodel",
+                "sha1",
+                "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
+                note="233 MB",
+            ),
+        ),
+        sources="Caffe",
+    ),
+)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from keras import layers
 
 from keras_seg.encoders.pyramid import Pyramid
+from keras_seg.rows import Encoder, Published
 
 OUTPUT_STRIDES = (8, 16, 32)
 FILTERS = (64, 128, 256, 512)
@@ -152,3 +153,55 @@ def resnet(x, *, encoder="resnet50", output_stride=32):
             )
         pyramid.append(x)
     return Pyramid(*pyramid)
+
+
+def _row(name, title, weights, sources):
+    return Encoder(
+        name,
+        resnet,
+        {"encoder": name},
+        title=title,
+        channels=(64, 256, 512, 1024, 2048),
+        strides=(2, 4, 8, 16, 32),
+        preprocessing=resnet_preprocessing(name),
+        weights=(weights,),
+        sources=sources,
+    )
+
+
+_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/resnet"
+_TORCH = "https://download.pytorch.org/models"
+ENCODERS = (
+    _row(
+        "resnet50",
+        "ResNet50",
+        Published(f"{_TORCH}/resnet50-0676ba61.pth", "sha256", "0676ba61", preprocessing="torch"),
+        "torchvision",
+    ),
+    _row(
+        "resnet101",
+        "ResNet101",
+        Published(f"{_TORCH}/resnet101-63fe2227.pth", "sha256", "63fe2227", preprocessing="torch"),
+        "torchvision",
+    ),
+    _row(
+        "resnet50_keras",
+        "ResNet50 of Keras",
+        Published(
+            f"{_KERAS}/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "md5",
+            "4d473c1dd8becc155b73f8504c6f6626",
+        ),
+        "Keras",
+    ),
+    _row(
+        "resnet101_keras",
+        "ResNet101 of Keras",
+        Published(
+            f"{_KERAS}/resnet101_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "md5",
+            "88cf7a10940856eca736dc7b7e228a21",
+        ),
+        "Keras",
+    ),
+)

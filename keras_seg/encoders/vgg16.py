@@ -3,6 +3,7 @@
 from keras import layers
 
 from keras_seg.encoders.pyramid import PAD_LAYER, Pyramid
+from keras_seg.rows import Encoder, Published
 
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
@@ -47,3 +48,49 @@ def vgg16(x, *, pool=max_pool, batch_norm=False, dilation_rates=(1, 1, 1, 1, 1),
         x = pool(x, stage)
         pyramid.append(x)
     return Pyramid(*pyramid)
+
+
+_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/vgg16"
+_TORCH = "https://download.pytorch.org/models"
+KERAS_FILES = (
+    Published(
+        f"{_KERAS}/vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+        "md5",
+        "64373286793e3c8b2b4e3219cbf3544b",
+        note="with fc6, 553 MB",
+    ),
+    Published(
+        f"{_KERAS}/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "md5",
+        "6d6bbae143d832006294945121d1f1fc",
+        note="*auto* without fc6, 59 MB",
+    ),
+)
+SHAPE = {"channels": (64, 128, 256, 512, 512), "strides": (2, 4, 8, 16, 32)}
+ENCODERS = (
+    Encoder(
+        "vgg16",
+        vgg16,
+        title="VGG16",
+        **SHAPE,
+        preprocessing="caffe",
+        weights=(
+            *KERAS_FILES,
+            Published(f"{_TORCH}/vgg16-397923af.pth", "sha256", "397923af", preprocessing="torch"),
+        ),
+        sources="Keras, torchvision, Caffe",
+    ),
+    Encoder(
+        "vgg16_bn",
+        vgg16,
+        {"batch_norm": True},
+        title="VGG16-BN",
+        **SHAPE,
+        preprocessing="torch",
+        weights=(
+            Published(f"{_TORCH}/vgg16_bn-6c64b313.pth", "sha256", "6c64b313", preprocessing="torch"),
+            *KERAS_FILES,  # The plain network's convolutions; the batch normalizations start anew.
+        ),
+        sources="torchvision; VGG16: Keras, torchvision, Caffe",
+    ),
+)

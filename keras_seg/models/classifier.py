@@ -6,6 +6,8 @@ from keras import layers
 from keras_seg.encoders import vgg16
 from keras_seg.models.blocks import read_image
 from keras_seg.models.fcn import fully_convolutional
+from keras_seg.pretrained import torch_names
+from keras_seg.rows import Network
 
 
 def vgg16_classifier(
@@ -43,3 +45,20 @@ def vgg16_classifier(
     x = fully_convolutional(vgg16(x).c5, padding=padding, dropout=dropout)
     logits = layers.Conv2D(num_classes, 1, dtype="float32", name="predictions")(x)
     return keras.Model(image, logits, name=name)
+
+
+NETWORKS = (
+    Network(
+        "vgg16_classifier",
+        vgg16_classifier,
+        paper="1411.4038",
+        encoder="vgg16",
+        output_stride=32,
+        parameters=138_357_544,
+        counted={"num_classes": 1000},
+        reference="torchvision",
+        fixture="torchvision-vgg16",
+        torch_names=(*torch_names.VGG16, (r"classifier\.6", "predictions")),
+        segments=False,
+    ),
+)

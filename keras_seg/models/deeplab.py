@@ -4,6 +4,16 @@ from keras import layers
 
 from keras_seg.layers import ResizeLike
 from keras_seg.models.blocks import classify, conv_bn_relu, fcn_head, resnet_pyramid, segmentation_model
+from keras_seg.pretrained.torch_names import (
+    RESNET,
+    STEM_AND_FIRST,
+    WHOLE_BACKBONE,
+    atrous_pyramid,
+    auxiliary_head,
+    conv_and_bn,
+    resnet_children,
+)
+from keras_seg.rows import Network, Published
 
 FILTERS = 256
 
@@ -79,3 +89,73 @@ def deeplabv3plus(
     x = aspp(pyramid.c5, atrous_rates, dropout=0.5)
     x = refine_by_low_level(x, pyramid.c2)
     return segmentation_model(image, classify(x, num_classes), name)
+
+
+TORCHVISION = {"output_stride": 8, "atrous_rates": (12, 24, 36)}
+TORCHVISION_NAMES = (
+    *RESNET,
+    *atrous_pyramid(r"classifier\.0"),
+    *conv_and_bn(r"classifier", "head", 1),
+    (r"classifier\.4", "score"),
+    *auxiliary_head(),
+)
+
+
+def _torchvision(encoder, parameters, digest):
+    """The row of torchvision's DeepLab v3 on an encoder."""
+    name = f"deeplabv3_{encoder}"
+    return Network(
+        name,
+        deeplabv3,
+        {"encoder": encoder, **TORCHVISION},
+        paper="1706.05587",
+        parameters=parameters,
+        counted={"aux_head": True},
+        reference="torchvision",
+        fixture=f"torchvision-{name}",
+        weights=(
+            Published(
+                f"https://download.pytorch.org/models/{name}_coco-{digest}.pth",
+                "sha256",
+                digest,
+                preprocessing="torch",
+                options={"aux_head": True},
+            ),
+        ),
+        sources=f"torchvision {name}",
+        torch_names=TORCHVISION_NAMES,
+    )
+
+
+NETWORKS = (
+    Network(
+        "deeplabv3",
+        deeplabv3,
+        paper="1706.05587",
+        parameters=39_638_869,
+        reference="seed",
+        torch_names=(
+            *WHOLE_BACKBONE,
+            *atrous_pyramid("ASPP"),
+            *conv_and_bn("classifier", "head"),
+            (r"classifier\.3", "score"),
+        ),
+    ),
+    _torchvision("resnet50", 42_004_074, "cd0a2569"),
+    _torchvision("resnet101", 60_996_202, "586e9e4e"),
+    Network(
+        "deeplabv3plus",
+        deeplabv3plus,
+        paper="1802.02611",
+        parameters=40_352_181,
+        reference="seed",
+        torch_names=(
+            *resnet_children(("feature1", STEM_AND_FIRST), ("feature2", {0: 5, 1: 6, 2: 7})),
+            *atrous_pyramid(r"head\.ASPP"),
+            *conv_and_bn(r"head\.reduce", "reduce"),
+            *conv_and_bn(r"head\.fuse_conv", "fuse_0"),
+            *conv_and_bn(r"head\.fuse_conv", "fuse_1", 3),
+            (r"head\.classifier", "score"),
+        ),
+    ),
+)

@@ -4,6 +4,8 @@ from keras import layers
 
 from keras_seg.encoders import vgg16
 from keras_seg.models.blocks import classify, read_image, resnet_pyramid, segmentation_model
+from keras_seg.pretrained.torch_names import VGG16_CAFFE, WHOLE_BACKBONE, vgg16_sequence
+from keras_seg.rows import Network
 
 POOL_STRIDES = (2, 2, 2, 1, 1)
 
@@ -71,3 +73,27 @@ def deeplabv2(
         for index, rate in enumerate(atrous_rates)
     ]
     return segmentation_model(image, layers.Add(name="aspp_add")(scores), name, align_corners=True)
+
+
+NETWORKS = (
+    Network(
+        "deeplabv1",
+        deeplabv1,
+        paper="1412.7062",
+        encoder="vgg16",
+        output_stride=8,
+        parameters=20_505_429,
+        reference="seed",
+        sources="DeepLab-LargeFOV",
+        # The authors' files call the last layer fc8_pascal or fc8_voc12.
+        torch_names=(*vgg16_sequence("features"), *VGG16_CAFFE, (r"(fc[678])(_\w+)?", r"\1")),
+    ),
+    Network(
+        "deeplabv2",
+        deeplabv2,
+        paper="1606.00915",
+        parameters=25_056_404,
+        reference="seed",
+        torch_names=(*WHOLE_BACKBONE, (r"aspp\.(\d)", r"aspp_\1")),
+    ),
+)

@@ -5,6 +5,8 @@ from keras import layers
 from keras_seg.layers import ResizeLike
 from keras_seg.models.blocks import classify, conv_bn_relu, resnet_pyramid, segmentation_model
 from keras_seg.models.deeplab import aspp, refine_by_low_level
+from keras_seg.pretrained.torch_names import STEM_AND_FIRST, atrous_pyramid, resnet_children
+from keras_seg.rows import Network
 
 FILTERS = 512
 DILATION_RATES = (1, 2, 4, 8)
@@ -48,3 +50,30 @@ def fastfcn(
     x = refine_by_low_level(aspp(x, atrous_rates), pyramid.c2, align_corners=True)
     x = layers.SpatialDropout2D(0.1, name="fuse_dropout")(x)
     return segmentation_model(image, classify(x, num_classes), name, align_corners=True)
+
+
+NETWORKS = (
+    Network(
+        "fastfcn",
+        fastfcn,
+        paper="1903.11816",
+        parameters=85_185_973,
+        reference="seed",
+        torch_names=(
+            *resnet_children(
+                ("feature1", STEM_AND_FIRST),
+                ("feature2", {None: 5}),
+                ("feature3", {None: 6}),
+                ("feature4", {None: 7}),
+            ),
+            (r"jpu\.conv2\.(conv|bn)", r"jpu_c3_\1"),
+            (r"jpu\.conv3\.(conv|bn)", r"jpu_c4_\1"),
+            (r"jpu\.conv4\.(conv|bn)", r"jpu_c5_\1"),
+            (r"jpu\.dilated_convs\.(\d)\.(conv|bn)", r"jpu_dilated\1_\2"),
+            *atrous_pyramid(r"head\.ASPP", names=True),
+            (r"head\.reduce\.(conv|bn)", r"reduce_\1"),
+            (r"head\.fuse_conv\.(\d)\.(conv|bn)", r"fuse_\1_\2"),
+            (r"head\.classifier", "score"),
+        ),
+    ),
+)

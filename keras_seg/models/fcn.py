@@ -5,6 +5,8 @@ from keras import layers
 from keras_seg.encoders import vgg16
 from keras_seg.layers import CropLike, bilinear_kernel
 from keras_seg.models.blocks import cropped_model, read_image
+from keras_seg.pretrained import torch_names
+from keras_seg.rows import Network
 
 STRIDES = (8, 16, 32)
 
@@ -113,3 +115,30 @@ def fcn(
         x = fuse(x, skip, pool, upscore)
     x = upsample(x, stride, f"upscore{stride}", trainable=not freeze_upsampling, dtype="float32")
     return cropped_model(image, x, name)
+
+
+AT_ONCE = {"stride": 8, "skip_scales": (0.01, 0.0001)}
+TORCH_NAMES = (*torch_names.VGG16, (r"(fc[67]|score_\w+|upscore\w*)", r"\1"))
+
+
+def _row(name, options, parameters, names=()):
+    return Network(
+        name,
+        fcn,
+        options,
+        paper="1411.4038",
+        encoder="vgg16",
+        output_stride=32,
+        parameters=parameters,
+        reference="apart",
+        torch_names=(*names, *TORCH_NAMES),
+    )
+
+
+# VGG16's published 138,357,544 parameters with its last layer (4,097,000) replaced by scores and upsampling.
+NETWORKS = (
+    _row("fcn8", {"stride": 8}, 134_489_759),
+    _row("fcn16", {"stride": 16}, 134_815_994),
+    _row("fcn32", {"stride": 32}, 136_152_917, ((r"upscore", "upscore32"),)),
+    _row("fcn8_atonce", AT_ONCE, 134_489_759),
+)

@@ -9,7 +9,8 @@ from keras import layers
 from keras_seg.encoders import alexnet, vgg16
 from keras_seg.layers import CropLike
 from keras_seg.models.blocks import cropped_model, read_image
-from keras_seg.models.fcn import fully_convolutional, score, scored_skips, upsample
+from keras_seg.models.fcn import AT_ONCE, TORCH_NAMES, fully_convolutional, score, scored_skips, upsample
+from keras_seg.rows import Network, Published
 
 PADDING = 100
 
@@ -68,3 +69,38 @@ def fcn_alexnet(
     x = score(x, num_classes, "score_fr")
     x = upsample(x, 32, "upscore", size=63, padding="valid", trainable=False, dtype="float32")
     return cropped_model(image, x, name, offset=18)
+
+
+def _row(name, parameters, authors_name, file, options, **known):
+    """The row of one of the authors' networks: `authors_name` in their repository, `file` on their server."""
+    return Network(
+        **{"builder": fcn_caffe, "encoder": "vgg16", "torch_names": TORCH_NAMES, **known},
+        name=name,
+        options=options,
+        paper="1411.4038",
+        output_stride=32,
+        parameters=parameters,
+        reference="authors",
+        fixture=authors_name,
+        weights=(Published(f"http://dl.caffe.berkeleyvision.org/{file}.caffemodel", preprocessing="caffe"),),
+        sources=authors_name,
+    )
+
+
+# VGG16's and CaffeNet's published parameters with the last layer replaced by scores; upsampling is frozen.
+NETWORKS = (
+    _row("fcn8_caffe", 134_362_751, "voc-fcn8s", "fcn8s-heavy-pascal", {"stride": 8}),
+    _row("fcn16_caffe", 134_357_354, "voc-fcn16s", "fcn16s-heavy-pascal", {"stride": 16}),
+    _row("fcn32_caffe", 134_346_581, "voc-fcn32s", "fcn32s-heavy-pascal", {"stride": 32}),
+    _row("fcn8_atonce_caffe", 134_362_751, "voc-fcn8s-atonce", "fcn8s-atonce-pascal", AT_ONCE),
+    _row(
+        "fcn_alexnet",
+        56_954_261,
+        "voc-fcn-alexnet",
+        "fcn-alexnet-pascal",
+        {},
+        builder=fcn_alexnet,
+        encoder="caffenet",
+        torch_names=((r"(conv\d|fc[67]|score_fr|upscore)", r"\1"),),
+    ),
+)

@@ -2,6 +2,14 @@
 
 from keras_seg.models.blocks import cropped_model, fcn_head, resnet_pyramid, segmentation_model
 from keras_seg.models.fcn import fuse, score, score_skip, upsample
+from keras_seg.pretrained.torch_names import (
+    RESNET,
+    STEM_AND_FIRST,
+    auxiliary_head,
+    conv_and_bn,
+    resnet_children,
+)
+from keras_seg.rows import Network, Published
 
 
 def fcn_resnet(
@@ -45,3 +53,62 @@ def fcn8_resnet(
     for stage, skip, scale in (("c4", pyramid.c4, skip_scales[0]), ("c3", pyramid.c3, skip_scales[1])):
         x = fuse(x, score_skip(skip, num_classes, stage, scale), stage, f"upscore_{stage}")
     return cropped_model(image, upsample(x, 8, "upscore8", dtype="float32"), name)
+
+
+TORCHVISION_NAMES = (
+    *RESNET,
+    *conv_and_bn(r"classifier", "head"),
+    (r"classifier\.4", "head_score"),
+    *auxiliary_head(),
+)
+
+
+def _torchvision(encoder, parameters, digest):
+    """The row of torchvision's FCN on an encoder."""
+    name = f"fcn_{encoder}"
+    return Network(
+        name,
+        fcn_resnet,
+        {"encoder": encoder},
+        paper="1411.4038",
+        parameters=parameters,
+        counted={"aux_head": True},
+        reference="torchvision",
+        fixture=f"torchvision-{name}",
+        weights=(
+            Published(
+                f"https://download.pytorch.org/models/{name}_coco-{digest}.pth",
+                "sha256",
+                digest,
+                preprocessing="torch",
+                options={"aux_head": True},
+            ),
+        ),
+        sources=f"torchvision {name}",
+        torch_names=TORCHVISION_NAMES,
+    )
+
+
+NETWORKS = (
+    Network(
+        "fcn8_resnet50",
+        fcn8_resnet,
+        paper="1411.4038",
+        output_stride=32,
+        parameters=23_710_367,
+        reference="seed",
+        torch_names=(
+            *resnet_children(
+                ("features1", {**STEM_AND_FIRST, 5: 5}), ("features2", {None: 6}), ("features3", {None: 7})
+            ),
+            (r"score_pool1", "score_c3"),
+            (r"score_pool2", "score_c4"),
+            (r"score_pool3", "score_c5"),
+            (r"upscore2", "upscore_c4"),
+            (r"upscore2_", "upscore_c3"),
+            (r"upscore8", "upscore8"),
+        ),
+    ),
+    _torchvision("resnet50", 35_322_218, "1167a1af"),
+    _torchvision("resnet101", 54_314_346, "7ecb50ca"),
+)

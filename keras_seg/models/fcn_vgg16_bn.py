@@ -5,6 +5,9 @@ from keras import layers
 from keras_seg.encoders import vgg16
 from keras_seg.layers import CropLike
 from keras_seg.models.blocks import classify, cropped_model, read_image
+from keras_seg.pretrained.torch_names import VGG16_BN
+from keras_seg.pretrained.vgg16_names import DEPTHS
+from keras_seg.rows import Network
 
 FILTERS = 256  # At the image's size.
 
@@ -32,3 +35,34 @@ def fcn8_vgg16_bn(num_classes, input_shape=(None, None, 3), *, preprocessing="to
     for step in (1, 2, 3):
         x = deconvolve(x, FILTERS, f"upsample8_{step}")
     return cropped_model(image, classify(x, num_classes, dtype="float32"), name)
+
+
+# One `nn.Sequential` for each stage: convolution, batch norm, ReLU, and again.
+STAGES = tuple(
+    (rf"stage{stage}\.{3 * index + offset}", f"block{stage}_conv{index + 1}{suffix}")
+    for stage, depth in enumerate(DEPTHS, 1)
+    for index in range(depth)
+    for offset, suffix in enumerate(("", "_bn"))
+)
+NETWORKS = (
+    Network(
+        "fcn8_vgg16_bn",
+        fcn8_vgg16_bn,
+        paper="1411.4038",
+        encoder="vgg16_bn",
+        output_stride=32,
+        parameters=24_162_113,
+        counted={"num_classes": 1},
+        reference="seed",
+        torch_names=(
+            *STAGES,
+            *VGG16_BN,
+            (r"upsample_2_1", "upsample_pool4"),
+            (r"upsample_2_2", "upsample_pool3"),
+            (r"upsample_8\.0", "upsample8_1"),
+            (r"upsample_8\.1", "upsample8_2"),
+            (r"upsample_8\.2", "upsample8_3"),
+            (r"final\.0", "score"),
+        ),
+    ),
+)

@@ -4,6 +4,8 @@ from keras import layers
 
 from keras_seg.layers import AdaptiveAveragePooling2D, ResizeLike
 from keras_seg.models.blocks import classify, conv_bn_relu, fcn_head, resnet_pyramid, segmentation_model
+from keras_seg.pretrained.torch_names import WHOLE_BACKBONE
+from keras_seg.rows import Network
 
 BINS = (1, 2, 3, 6)
 FILTERS = 512
@@ -40,3 +42,20 @@ def pspnet(
     x = classify(x, num_classes)
     aux = fcn_head(pyramid.c4, num_classes, "aux") if aux_head else None
     return segmentation_model(image, x, name, aux=aux, align_corners=True)
+
+
+NETWORKS = (
+    Network(
+        "pspnet",
+        pspnet,
+        paper="1612.01105",
+        parameters=46_592_597,
+        reference="seed",
+        torch_names=(
+            *WHOLE_BACKBONE,
+            (r"psp_layer\.ppm\.(\d)\.1\.(conv|bn)", r"ppm_\1_\2"),
+            (r"psp_layer\.conv\.0\.(conv|bn)", r"head_\1"),
+            (r"psp_layer\.conv\.2", "score"),
+        ),
+    ),
+)

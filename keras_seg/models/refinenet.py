@@ -4,6 +4,8 @@ from keras import layers
 
 from keras_seg.layers import ResizeLike
 from keras_seg.models.blocks import classify, resnet_pyramid, segmentation_model
+from keras_seg.pretrained.torch_names import STEM_AND_FIRST, resnet_children
+from keras_seg.rows import Network
 
 FILTERS = (256, 256, 256, 512)  # Of the blocks, the finest first.
 
@@ -74,3 +76,33 @@ def refinenet(
         x = refine(x, skip, f"refine{level}")
     x = two_residual_conv_units(x, "output_rcu")
     return segmentation_model(image, classify(x, num_classes), name, align_corners=True)
+
+
+NETWORKS = (
+    Network(
+        "refinenet",
+        refinenet,
+        paper="1611.06612",
+        output_stride=32,
+        parameters=90_759_765,
+        reference="seed",
+        torch_names=(
+            *resnet_children(
+                ("layer1", STEM_AND_FIRST),
+                ("layer2", {None: 5}),
+                ("layer3", {None: 6}),
+                ("layer4", {None: 7}),
+            ),
+            (r"layer(\d)_reduce", r"reduce\1"),
+            (r"refinenet(\d)\.rcu\.(\d)\.(\d)\.rcu\.1", r"refine\1_rcu\2_\3_conv1"),
+            (r"refinenet(\d)\.rcu\.(\d)\.(\d)\.rcu\.3", r"refine\1_rcu\2_\3_conv2"),
+            (r"refinenet(\d)\.mrf\.(resolve\d)", r"refine\1_mrf_\2"),
+            (r"refinenet(\d)\.crp\.block(\d)\.1", r"refine\1_crp_conv\2"),
+            (r"refinenet(\d)\.output_conv\.rcu\.1", r"refine\1_output_conv1"),
+            (r"refinenet(\d)\.output_conv\.rcu\.3", r"refine\1_output_conv2"),
+            (r"output_conv\.0\.(\d)\.rcu\.1", r"output_rcu_\1_conv1"),
+            (r"output_conv\.0\.(\d)\.rcu\.3", r"output_rcu_\1_conv2"),
+            (r"output_conv\.1", "score"),
+        ),
+    ),
+)

@@ -6,6 +6,8 @@ from keras_seg.encoders import vgg16
 from keras_seg.encoders.vgg16 import STAGES
 from keras_seg.layers import MaxPoolingWithIndices2D, MaxUnpooling2D
 from keras_seg.models.blocks import classify, conv_bn_relu, read_image
+from keras_seg.pretrained.torch_names import VGG16_BN
+from keras_seg.rows import Network
 
 
 def segnet(num_classes, input_shape=(None, None, 3), *, preprocessing="caffe", name="segnet"):
@@ -34,3 +36,24 @@ def segnet(num_classes, input_shape=(None, None, 3), *, preprocessing="caffe", n
             else:
                 x = conv_bn_relu(x, filters, 3, f"decoder{stage}_{index}", use_bias=True)
     return keras.Model(image, x, name=name)
+
+
+NETWORKS = (
+    Network(
+        "segnet",
+        segnet,
+        paper="1511.00561",
+        encoder="vgg16_bn",
+        output_stride=32,
+        parameters=29_455_125,
+        reference="seed",
+        sources="SegNet: driving demo, SUN, Pascal",
+        torch_names=(
+            *VGG16_BN,
+            (r"conv1_1_D", "logits"),
+            (r"conv(\d)_(\d)_D", r"decoder\1_\2_conv"),
+            (r"conv(\d)_(\d)_D_bn", r"decoder\1_\2_bn"),
+        ),
+        caffe_preprocessing="bgr",  # Its authors feed the pixels as they are.
+    ),
+)

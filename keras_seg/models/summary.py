@@ -1,4 +1,4 @@
-"""The table of all networks; `python -m keras_seg.models.summary` computes its figures anew."""
+"""The table of all networks; `python -m keras_seg.models.summary` computes its figures and the pages anew."""
 
 import json
 import math
@@ -7,59 +7,15 @@ from typing import NamedTuple
 
 from keras import layers
 
+from keras_seg import registry
 from keras_seg.models.building import MODELS, build_model
+from keras_seg.models.weights_page import format_weights
 
 NUM_CLASSES = 21
 SIZE = 512
 FIGURES = Path(__file__).with_name("figures.json")
 DOCS = Path(__file__).parents[2] / "docs"
-
-FCN, UNET, DEEPLABV3 = "1411.4038", "1505.04597", "1706.05587"
-# network -> (paper on arXiv, encoder, output stride of the encoder's last map)
-NETWORKS = {
-    **dict.fromkeys(("fcn8", "fcn16", "fcn32", "fcn8_atonce"), (FCN, "VGG16", 32)),
-    **dict.fromkeys(("fcn8_caffe", "fcn16_caffe", "fcn32_caffe", "fcn8_atonce_caffe"), (FCN, "VGG16", 32)),
-    "fcn_alexnet": (FCN, "CaffeNet", 32),
-    "fcn8_resnet50": (FCN, "ResNet50", 32),
-    "fcn_resnet50": (FCN, "ResNet50", 8),
-    "fcn_resnet101": (FCN, "ResNet101", 8),
-    "fcn8_vgg16_bn": (FCN, "VGG16-BN", 32),
-    "unet": (UNET, "its own", 16),
-    "unet_paper": (UNET, "its own", 16),
-    "unet_vgg16": (UNET, "VGG16", 16),
-    "segnet": ("1511.00561", "VGG16-BN", 32),
-    "refinenet": ("1611.06612", "ResNet50", 32),
-    "pspnet": ("1612.01105", "ResNet50", 16),
-    "deeplabv1": ("1412.7062", "VGG16", 8),
-    "deeplabv2": ("1606.00915", "ResNet50", 8),
-    "deeplabv3": (DEEPLABV3, "ResNet50", 16),
-    "deeplabv3_resnet50": (DEEPLABV3, "ResNet50", 8),
-    "deeplabv3_resnet101": (DEEPLABV3, "ResNet101", 8),
-    "deeplabv3plus": ("1802.02611", "ResNet50", 16),
-    "fastfcn": ("1903.11816", "ResNet50", 16),
-}
-# Weights of the image classifier, and of the whole network where its authors published them.
-CLASSIFIERS = {
-    "VGG16": "VGG16: Keras, torchvision, Caffe",
-    "VGG16-BN": "VGG16-BN: torchvision; VGG16: Keras, torchvision, Caffe",
-    "ResNet50": "ResNet50: torchvision, Keras",
-    "ResNet101": "ResNet101: torchvision, Keras",
-    "CaffeNet": "CaffeNet: Caffe",
-    "its own": "",
-}
-WHOLE_NETWORKS = {
-    "fcn8_caffe": "voc-fcn8s",
-    "fcn16_caffe": "voc-fcn16s",
-    "fcn32_caffe": "voc-fcn32s",
-    "fcn8_atonce_caffe": "voc-fcn8s-atonce",
-    "fcn_alexnet": "voc-fcn-alexnet",
-    "segnet": "SegNet: driving demo, SUN, Pascal",
-    "deeplabv1": "DeepLab-LargeFOV",
-    **{
-        name: f"torchvision {name}"
-        for name in ("fcn_resnet50", "fcn_resnet101", "deeplabv3_resnet50", "deeplabv3_resnet101")
-    },
-}
+WEIGHTS_PAGE = Path(__file__).parents[2] / "weights" / "README.md"
 NOTES = f"""\
 Parameters are the trainable ones with {NUM_CLASSES} classes; multiply-adds are those of all convolutions, for
 one image of {SIZE} x {SIZE} pixels. Output stride: pixels of the image for one of the encoder's last map.
@@ -70,49 +26,58 @@ Keras's and Caffe's and `"bgr"` for SegNet's; Keras's ResNet files want `encoder
 `"resnet101_keras"`. SegNet's files hold a scale and a shift for each batch normalization, with its
 statistics merged into them: they are for inference.
 Parity: largest `max |ours - reference| / max |reference|` over the outputs, with the same weights
-(`python -m tests.parity`). The references of `fcn8`, `fcn16`, `fcn32`, `fcn8_atonce`, `unet_paper` and
-`unet_vgg16` were written for this comparison in plain PyTorch (`benchmarks/contenders`).
+(`python -m tests.parity`). Reference: `authors`, the network as its authors published it in Caffe;
+`torchvision`, torchvision's; `seed`, the PyTorch implementation that the network was written after; `apart`,
+one written for this comparison in plain PyTorch (`benchmarks/contenders`).
 """
 
 
 class Row(NamedTuple):
-    """A network's line in the table.
+    """A network's line in the table; what is not known of it is None.
 
     Attributes:
-        network: Key of `MODELS`.
+        network: Its name.
         paper: Number on arXiv.
-        encoder: Its name.
+        encoder: What it is called.
         output_stride: Pixels of the image for one of the encoder's last map.
         parameters: Trainable ones, with 21 classes.
         multiply_adds: Of the convolutions, for an image of 512 x 512 pixels.
         weights: Published files it can load.
-        parity_error: Relative to the reference's largest logit; None without a reference.
+        reference: What its outputs are compared with.
+        parity_error: Relative to the reference's largest logit.
     """
 
     network: str
     paper: str
     encoder: str
-    output_stride: int
-    parameters: int
-    multiply_adds: int
+    output_stride: int | None
+    parameters: int | None
+    multiply_adds: int | None
     weights: str
+    reference: str
     parity_error: float | None
 
 
 def rows():
-    """Returns a `Row` for each network, from the stored figures."""
+    """Returns a `Row` for each network, with the figures that are stored."""
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))
-    return [
-        Row(
-            name,
-            paper,
-            encoder,
-            stride,
-            weights="; ".join(filter(None, (WHOLE_NETWORKS.get(name), CLASSIFIERS[encoder]))),
-            **figures[name],
-        )
-        for name, (paper, encoder, stride) in NETWORKS.items()
-    ]
+    return [_row(registry.networks()[name], figures.get(name, {})) for name in MODELS]
+
+
+def _row(network, figures):
+    encoder = registry.encoders().get(network.default_encoder)
+    classifier = f"{encoder.title}: {encoder.sources}" if encoder and encoder.sources else ""
+    return Row(
+        network.name,
+        network.paper,
+        (encoder.title or encoder.name) if encoder else network.default_encoder or "its own",
+        network.default("output_stride") or network.output_stride,
+        figures.get("parameters") or (None if network.counted else network.parameters),
+        figures.get("multiply_adds"),
+        "; ".join(filter(None, (network.sources, classifier))),
+        network.reference,
+        figures.get("parity_error"),
+    )
 
 
 def format_markdown(rows):
@@ -120,19 +85,30 @@ def format_markdown(rows):
     cells = [
         (
             f"`{row.network}`",
-            f"[{row.paper}](https://arxiv.org/abs/{row.paper})",
+            f"[{row.paper}](https://arxiv.org/abs/{row.paper})" if row.paper else "-",
             row.encoder,
-            str(row.output_stride),
-            f"{row.parameters:,}",
-            f"{row.multiply_adds / 1e9:.1f} G",
+            str(row.output_stride or "-"),
+            "-" if row.parameters is None else f"{row.parameters:,}",
+            "-" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:.1f} G",
             row.weights or "-",
+            row.reference or "-",
             "-" if row.parity_error is None else f"{row.parity_error:.1e}",
         )
         for row in rows
     ]
-    titles = ("Network", "Paper", "Encoder", "Stride", "Parameters", "Multiply-adds", "Weights", "Parity")
+    titles = (
+        "Network",
+        "Paper",
+        "Encoder",
+        "Stride",
+        "Parameters",
+        "Multiply-adds",
+        "Weights",
+        "Reference",
+        "Parity",
+    )
     widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
-    right = (3, 4, 5, 7)
+    right = (3, 4, 5, 8)
     rule = tuple("-" * (width - 1) + (":" if i in right else "-") for i, width in enumerate(widths))
     lines = [
         "| "
@@ -173,14 +149,20 @@ def measure(name):
 
 
 def main():
-    """Computes the figures, and writes them and `docs/models.md`."""
+    """Computes the figures, and writes them and the pages of networks and of weights."""
     errors = {
         fixture["network"]: max(fixture["errors"].values())
         for fixture in json.loads((DOCS / "parity.json").read_text(encoding="utf-8")).values()
     }
     figures = {name: {**measure(name), "parity_error": errors.get(name)} for name in MODELS}
     FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_pages()
+
+
+def write_pages():
+    """Writes the pages from the rows and the stored figures."""
     (DOCS / "models.md").write_text(format_markdown(rows()) + "\n", encoding="utf-8")
+    WEIGHTS_PAGE.write_text(format_weights(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from keras_seg.encoders.vgg16 import max_pool
 from keras_seg.layers import CropLike, PadLike, ResizeLike
 from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
 from keras_seg.models.blocks import classify, read_image
+from keras_seg.pretrained.torch_names import vgg16_sequence
+from keras_seg.rows import Network
 
 
 def double_conv(x, filters, name, *, mid_filters=None, batch_norm=True):
@@ -102,3 +104,44 @@ def unet_vgg16(
         x = double_conv(x, width, f"up{level}")
     x = classify(x, num_classes, dtype="float32", name="logits")
     return keras.Model(image, x, name=name)
+
+
+PAPER = {"widths": (64, 128, 256, 512, 1024), "decoder_widths": (512, 256, 128, 64), "transposed": True}
+DOUBLE_CONV = r"(conv|bn)([12])"
+TORCH_NAMES = (
+    (rf"stem\.{DOUBLE_CONV}", r"stem_\1\2"),
+    (rf"(down|up)(\d)\.conv\.{DOUBLE_CONV}", r"\1\2_\3\4"),
+    (r"(up\d)\.upsample", r"\1_upsample"),
+    (r"reduce", "logits"),
+)
+NETWORKS = (
+    Network(
+        "unet",
+        unet,
+        paper="1505.04597",
+        output_stride=16,
+        parameters=4_321_269,
+        reference="seed",
+        torch_names=TORCH_NAMES,
+    ),
+    Network(
+        "unet_paper",
+        unet,
+        PAPER,
+        paper="1505.04597",
+        output_stride=16,
+        parameters=31_044_821,
+        reference="apart",
+        torch_names=TORCH_NAMES,
+    ),
+    Network(
+        "unet_vgg16",
+        unet_vgg16,
+        paper="1505.04597",
+        encoder="vgg16",
+        output_stride=16,
+        parameters=24_896_277,
+        reference="apart",
+        torch_names=(*vgg16_sequence("features"), *TORCH_NAMES),
+    ),
+)

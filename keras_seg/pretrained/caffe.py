@@ -5,6 +5,7 @@ import re
 import numpy as np
 from keras import layers as keras_layers
 
+from keras_seg import registry
 from keras_seg.errors import InputError
 from keras_seg.pretrained import torch_names
 from keras_seg.pretrained.assign import assign, layers_with_weights
@@ -13,8 +14,6 @@ from keras_seg.pretrained.torch_classifiers import unfold_rows
 
 _CONVOLUTION = re.compile(r"conv(\d)_(\d)")
 _DENSE = {"fc6": "fc1", "fc7": "fc2", "fc8": "predictions"}
-# Of the files that are not trained on pixels less their mean: SegNet's authors feed BGR as it is.
-PREPROCESSING = {"segnet": "bgr"}
 
 
 def load_blobs(model, blobs, *, source="the Caffe network", reset_classes=False):
@@ -35,7 +34,8 @@ def load_blobs(model, blobs, *, source="the Caffe network", reset_classes=False)
     weights = classifier_weights(blobs)
     if weights is not None:
         return load_classifier(model, weights, source, "caffe")
-    check_preprocessing(model, PREPROCESSING.get(model.name, "caffe"), source)
+    row = registry.networks().get(model.name)
+    check_preprocessing(model, row.caffe_preprocessing if row else "caffe", source)
     known = layers_with_weights(model)
     weights = {}
     for name, arrays in blobs.items():

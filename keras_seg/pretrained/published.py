@@ -2,91 +2,12 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
+from keras_seg import registry
 from keras_seg.errors import InputError
 from keras_seg.pretrained.downloads import cache_folder, download, other_checksum
 
 CHOICES = ("auto", "imagenet", "none")
-_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
-_TORCH = "https://download.pytorch.org/models"
-_CAFFE = "http://dl.caffe.berkeleyvision.org"
-
-
-class Published(NamedTuple):
-    """A published file.
-
-    Attributes:
-        url: Its address; its name is the address's last part.
-        algorithm: Of the checksum, a name that hashlib knows.
-        digest: The checksum, or its first digits as PyTorch publishes them in the name.
-    """
-
-    url: str
-    algorithm: str
-    digest: str
-
-    @property
-    def name(self):
-        return self.url.rpartition("/")[2]
-
-
-# (encoder, preprocessing) -> files, the best first; the addresses and checksums that keras.applications,
-# torchvision and Caffe's model zoo publish.
-ENCODERS = {
-    ("vgg16", "caffe"): (
-        Published(
-            f"{_KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5",
-            "md5",
-            "64373286793e3c8b2b4e3219cbf3544b",
-        ),
-        Published(
-            f"{_KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            "md5",
-            "6d6bbae143d832006294945121d1f1fc",
-        ),
-    ),
-    ("vgg16", "torch"): (Published(f"{_TORCH}/vgg16-397923af.pth", "sha256", "397923af"),),
-    ("vgg16_bn", "torch"): (Published(f"{_TORCH}/vgg16_bn-6c64b313.pth", "sha256", "6c64b313"),),
-    ("resnet50", "torch"): (Published(f"{_TORCH}/resnet50-0676ba61.pth", "sha256", "0676ba61"),),
-    ("resnet50_keras", "caffe"): (
-        Published(
-            f"{_KERAS}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            "md5",
-            "4d473c1dd8becc155b73f8504c6f6626",
-        ),
-    ),
-    ("resnet101", "torch"): (Published(f"{_TORCH}/resnet101-63fe2227.pth", "sha256", "63fe2227"),),
-    ("resnet101_keras", "caffe"): (
-        Published(
-            f"{_KERAS}/resnet/resnet101_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            "md5",
-            "88cf7a10940856eca736dc7b7e228a21",
-        ),
-    ),
-    ("caffenet", "caffe"): (
-        Published(
-            f"{_CAFFE}/bvlc_reference_caffenet.caffemodel", "sha1", "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46"
-        ),
-    ),
-}
-
-
-# encoder -> networks that start from it, built without options; the others have no published encoder.
-NETWORKS = {
-    "vgg16": (
-        *("fcn8", "fcn16", "fcn32", "fcn8_atonce"),
-        *("fcn8_caffe", "fcn16_caffe", "fcn32_caffe", "fcn8_atonce_caffe"),
-        *("unet_vgg16", "segnet", "deeplabv1", "vgg16_classifier"),
-    ),
-    "vgg16_bn": ("fcn8_vgg16_bn",),
-    "resnet50": (
-        *("fcn8_resnet50", "fcn_resnet50", "deeplabv3_resnet50"),
-        *("refinenet", "pspnet", "deeplabv2", "deeplabv3", "deeplabv3plus", "fastfcn"),
-    ),
-    "resnet101": ("fcn_resnet101", "deeplabv3_resnet101"),
-    "caffenet": ("fcn_alexnet",),
-}
 
 
 def resolve_weights(
@@ -95,7 +16,7 @@ def resolve_weights(
     """Finds the weights that a network starts from.
 
     Args:
-        network: A key of `MODELS`.
+        network: Name of a network.
         choice: `"auto"` (the published file of its encoder, from `folder` or downloaded; else He
             initialization), `"imagenet"` (the same, or an error), `"none"` or the path of a file.
         folder: Where published files lie.
@@ -118,14 +39,8 @@ def resolve_weights(
                 f"--weights {choice} is no file. Give a weights file or one of {', '.join(CHOICES)}."
             )
         return Path(choice), f"weights: from {choice}."
-    encoder = encoder or next((name for name, networks in NETWORKS.items() if network in networks), None)
-    fitting = (
-        files
-        for (name, mode), files in ENCODERS.items()
-        if name == encoder and preprocessing in (None, "none", mode)
-    )
-    files = next(fitting, None)
-    if files is None:
+    encoder, files = _encoder_files(network, encoder, preprocessing)
+    if not files:
         built = f" with preprocessing {preprocessing!r}" if preprocessing else ""
         reason = f"nobody publishes ImageNet weights for {network}{built}"
     else:
@@ -136,6 +51,19 @@ def resolve_weights(
     if choice == "imagenet":
         raise InputError(f"--weights imagenet: {reason}. Or choose --weights none.")
     return None, f"weights: He initialization, because {reason}."
+
+
+def _encoder_files(network, encoder, preprocessing):
+    """Returns `(name of the network's encoder, its files of that preprocessing, the best first)`."""
+    row = registry.networks().get(network)
+    name = encoder or (row and row.default_encoder)
+    found = registry.encoders().get(name)
+    if found is None:
+        return name, ()
+    if preprocessing in (None, "none"):
+        default = row and name == row.default_encoder and row.default("preprocessing")
+        preprocessing = default or found.preprocessing
+    return name, [file for file in found.weights if file.preprocessing == preprocessing]
 
 
 def _from_folder_or_network(files, alternative, folder):

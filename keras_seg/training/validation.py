@@ -17,7 +17,7 @@ from keras_seg.training.recipes import RECIPES
 from keras_seg.training.schedules import SCHEDULES
 
 CHOICES = {
-    "model": tuple(MODELS),
+    "model": MODELS,
     "recipe": RECIPES,
     "optimizer": tuple(CLASSES),
     "schedule": SCHEDULES,

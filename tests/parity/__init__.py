@@ -14,23 +14,18 @@ import keras
 import numpy as np
 
 from keras_seg.errors import InputError
-from keras_seg.models import MODELS, build_model
-from keras_seg.models.classifier import vgg16_classifier
 from keras_seg.pretrained import load_blobs, load_state_dict
+from keras_seg.registry import networks
 
 FIXTURES = Path(__file__).parent / "fixtures"
 LIMIT = 1e-4  # Of max |ours - theirs| / max |theirs|.
 
-# Fixtures that are not called as their network; a name may go on after a hyphen: `unet-other-size`.
+# Fixture -> network; a fixture's name may go on after a hyphen: `unet-other-size`.
 NETWORKS = {
-    "voc-fcn32s": "fcn32_caffe",
-    "voc-fcn16s": "fcn16_caffe",
-    "voc-fcn8s": "fcn8_caffe",
-    "voc-fcn8s-atonce": "fcn8_atonce_caffe",
-    "voc-fcn-alexnet": "fcn_alexnet",
-    "torchvision-vgg16": "vgg16_classifier",
-    **{f"torchvision-{name}": name for name in MODELS if name.startswith(("fcn_resnet", "deeplabv3_resnet"))},
-    **{name: name for name in (*MODELS, "vgg16_classifier")},
+    fixture: name
+    for name, row in networks().items()
+    for fixture in (row.fixture, name)
+    if row.reference and fixture
 }
 
 
@@ -186,10 +181,8 @@ def network_of(name):
 def _build(name, references):
     network = network_of(name)
     classes = references["out"].shape[1]
-    if network == "vgg16_classifier":
-        return vgg16_classifier(classes, preprocessing="none")
     options = {"aux_head": True} if "aux" in references else {}
-    return build_model(network, classes, preprocessing="none", **options)
+    return networks()[network].build(classes, name=network, preprocessing="none", **options)
 
 
 def _count(variables):

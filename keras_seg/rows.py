@@ -1,0 +1,150 @@
+"""What is known of a network and of an encoder: one row each, in the file of its builder."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from keras_seg.errors import InputError
+
+NAME = re.compile(r"[A-Za-z][\w.-]*")  # Run folders and layers are called so.
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published file of weights.
+
+    Attributes:
+        url: Its address; its name is the address's last part.
+        algorithm: Of the checksum, a name that hashlib knows; None where none is published.
+        digest: The checksum, or its first digits as PyTorch publishes them in the name.
+        preprocessing: What it was trained on, a key of `keras_seg.layers.PREPROCESSINGS`.
+        options: Of the builder of the network that it fits, such as `{"aux_head": True}`.
+        note: What the page of weights adds to its name, such as its size.
+    """
+
+    url: str
+    algorithm: str | None = None
+    digest: str | None = None
+    preprocessing: str = "caffe"
+    options: dict = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def name(self):
+        return self.url.rpartition("/")[2]
+
+
+class _Row:
+    """What networks and encoders have in common: a name, a builder and its fixed options."""
+
+    @property
+    def build(self):
+        """The builder with the row's options."""
+        return partial(self.builder, **self.options) if self.options else self.builder
+
+    def default(self, option):
+        """What an option is where it is left out; None if the builder has no such option."""
+        parameter = inspect.signature(self.build).parameters.get(option)
+        return None if parameter is None or parameter.default is parameter.empty else parameter.default
+
+    def check(self, *arguments, **options):
+        """Refuses a row whose name or builder is of no use.
+
+        Args:
+            *arguments, **options: What its builder must take.
+
+        Raises:
+            InputError: Which says what the row must have.
+        """
+        kind = type(self).__name__
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            raise InputError(
+                f"{kind} {self.name!r}: a name begins with a letter and has letters, digits, _, - and ."
+            )
+        try:
+            inspect.signature(self.build).bind(*arguments, **options)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{kind} {self.name}: its builder cannot be called as such ({error})") from None
+
+
+@dataclass(frozen=True)
+class Encoder(_Row):
+    """An encoder: from a preprocessed image to the feature maps of its stages.
+
+    Attributes:
+        name: What `encoder=` takes.
+        builder: Function of the preprocessed image `[B, H, W, C]` that returns a
+            `keras_seg.encoders.Pyramid`.
+        options: Fixed ones of the builder.
+        title: What tables call it.
+        channels: Of the stages, finest first.
+        strides: Pixels of the image for one of each stage.
+        preprocessing: What its weights expect, a key of `keras_seg.layers.PREPROCESSINGS`.
+        weights: `Published` files, the best of each preprocessing first.
+        sources: Whose files of it can be loaded.
+    """
+
+    name: str
+    builder: Callable
+    options: dict = field(default_factory=dict)
+    title: str = ""
+    channels: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
+    preprocessing: str = "none"
+    weights: tuple[Published, ...] = ()
+    sources: str = ""
+
+    def __post_init__(self):
+        self.check(None)
+
+
+@dataclass(frozen=True)
+class Network(_Row):
+    """A network: all that is known of it.
+
+    Attributes:
+        name: What `build_model` and `--model` take.
+        builder: Function of `(num_classes, input_shape, *, name, ...)` that returns a `keras.Model`, as
+            `build_model` does.
+        options: Fixed ones of the builder.
+        paper: Its number on arXiv.
+        encoder: Name of the encoder of a builder without an option `encoder`; None if it has its own.
+        output_stride: Of the encoder's last map, for a builder without an option `output_stride`.
+        parameters: Trainable ones as published, or counted in the reference or by hand.
+        counted: What they were counted with: `num_classes` and options, as far as they are not 21 and the
+            row's.
+        reference: What `tests/parity` compares it with.
+        fixture: What that comparison is called; the network's name by default.
+        weights: `Published` files of the whole network.
+        sources: What tables call these.
+        torch_names: Rules for the keys of PyTorch's state dicts, see `keras_seg.pretrained.torch_names`.
+        caffe_preprocessing: What its Caffe files were trained on.
+        segments: Whether it is a segmentation network; else an image classifier, not a key of `MODELS`.
+    """
+
+    name: str
+    builder: Callable
+    options: dict = field(default_factory=dict)
+    paper: str = ""
+    encoder: str | None = None
+    output_stride: int | None = None
+    parameters: int | None = None
+    counted: dict[str, Any] = field(default_factory=dict)
+    reference: str = ""
+    fixture: str = ""
+    weights: tuple[Published, ...] = ()
+    sources: str = ""
+    torch_names: tuple[tuple[str, str], ...] = ()
+    caffe_preprocessing: str = "caffe"
+    segments: bool = True
+
+    def __post_init__(self):
+        self.check(2, (None, None, 3), name=self.name)
+
+    @property
+    def default_encoder(self):
+        """Name of the encoder that it is built on where none is asked for; None if it has its own."""
+        return self.default("encoder") or self.encoder
