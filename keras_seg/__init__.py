@@ -11,6 +11,7 @@ _HOMES = {
     "MODELS": "keras_seg.models",
     "build_model": "keras_seg.models",
     "load_model": "keras_seg.pretrained",
+    "load_pretrained": "keras_seg.models",
     "load_weights": "keras_seg.pretrained",
     "train": "keras_seg.training",
     "TrainConfig": "keras_seg.training",

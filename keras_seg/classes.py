@@ -6,6 +6,13 @@ MAX_CLASSES = 254  # ids 0..253 in a uint8 mask; 254 marks a value that is no cl
 NAMES = f"a list of 1 to {MAX_CLASSES} valid and different names"
 COLORS = "a list of [red, green, blue] with values 0 to 255"
 
+# Pascal VOC's (Everingham et al., 2010), in the order of their ids.
+VOC_CLASSES = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train"),
+    "tvmonitor",
+)
+
 
 def class_names(value):
     """Returns the class names that a value of JSON holds as a tuple, or None where it is no `NAMES`."""

@@ -22,6 +22,8 @@ class Published:
         digest: The checksum, or its first digits as PyTorch publishes them in the name.
         preprocessing: What it was trained on, a key of `keras_seg.layers.PREPROCESSINGS`.
         options: Of the builder of the network that it fits, such as `{"aux_head": True}`.
+        pretrained: What `load_pretrained` calls the whole network with these weights.
+        classes: Names of that network's classes, in id order.
         note: What the page of weights adds to its name, such as its size.
     """
 
@@ -30,6 +32,8 @@ class Published:
     digest: str | None = None
     preprocessing: str = "caffe"
     options: dict = field(default_factory=dict)
+    pretrained: str = ""
+    classes: tuple[str, ...] = ()
     note: str = ""
 
     @property

@@ -19,10 +19,10 @@ class Storage:
 
 
 class Call:
-    """Pickles as a call of whatever it is given."""
+    """Pickles as a call of whatever it is given, after which its result is given a state, if there is one."""
 
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
+    def __init__(self, function, *arguments, state=None):
+        self.call = (function, arguments) if state is None else (function, arguments, state)
 
     def __reduce__(self):
         return self.call
@@ -52,7 +52,7 @@ def dumps(value):
     return stream.getvalue()
 
 
-FLOATS = as_global("torch", "FloatStorage")
+FLOATS, LONGS = (as_global("torch", f"{name}Storage") for name in ("Float", "Long"))
 
 
 def tensor(
@@ -81,10 +81,12 @@ def write_pickle(path, layout, pickled, storages, lengths=None):
 
 
 def write_pth(path, layout, arrays, nested=False):
-    """Writes a state dict of float32 arrays, or a checkpoint that holds it."""
+    """Writes a state dict of float32 or int64 arrays, or a checkpoint that holds it."""
     tensors, storages = OrderedDict(), {}
     for index, (name, array) in enumerate(arrays.items()):
-        strides = tuple(stride // array.itemsize for stride in np.ascontiguousarray(array).strides)
+        array = np.array(array, order="C")
+        strides = tuple(stride // array.itemsize for stride in array.strides)
         storages[str(index)] = array
-        tensors[name] = tensor(str(index), array.size, 0, array.shape, strides)
+        kind = LONGS if array.dtype.kind == "i" else FLOATS
+        tensors[name] = tensor(str(index), array.size, 0, array.shape, strides, kind)
     write_pickle(path, layout, dumps({"state_dict": tensors, "epoch": 3} if nested else tensors), storages)

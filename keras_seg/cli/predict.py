@@ -20,6 +20,11 @@ def add_arguments(parser):
     parser.add_argument("--camera", metavar="N", type=int, help="a camera, until Ctrl-C, instead of inputs")
     parser.add_argument("--run", dest="run_folder", metavar="RUN", help="run folder")
     parser.add_argument(
+        "--pretrained",
+        metavar="NAME",
+        help="a published network instead of a run, such as deeplabv3_resnet50_coco (docs/inference.md)",
+    )
+    parser.add_argument(
         "--server",
         metavar="HOST:PORT",
         help="ask TensorFlow Serving instead: HOST:PORT (gRPC) or http://HOST:PORT (REST), and /MODEL where "
@@ -51,24 +56,28 @@ def run(arguments):
     """Predicts; one bad image is reported and the rest are done."""
     if not arguments.inputs and arguments.camera is None:
         raise InputError("no input; name images, folders, globs or videos, or a --camera")
+    if arguments.pretrained and (arguments.run_folder or arguments.server):
+        raise InputError("two models; drop --pretrained, or --run and --server")
     if arguments.server:
         return _ask_server(arguments)
-    if not arguments.run_folder:
-        raise InputError("no model; name a run folder with --run, or a server with --server")
+    if not arguments.run_folder and not arguments.pretrained:
+        raise InputError(
+            "no model; name a run folder with --run, a published network with --pretrained, or a server with "
+            "--server"
+        )
     import_tensorflow("inference")
     from tqdm import tqdm
 
     from keras_seg.files import make_folder
     from keras_seg.inference import Predictor, predict_files
-    from keras_seg.runs import Run
 
-    run = Run.open(arguments.run_folder)
+    classes, colors, load = _model(arguments)
     options = predictor_options(arguments)
     output = Path(arguments.output)
     wanted = {name: getattr(arguments, name) for name in OUTPUTS}
-    paths, videos = _inputs(arguments, run, output, wanted)
+    paths, videos = _inputs(arguments, classes, colors, output, wanted)
     make_folder(output)
-    predictor = Predictor(run, **options)
+    predictor = Predictor(load(), classes, colors, **options)
     failed = _predict_videos(predictor, videos, output)
     if not paths:
         return _report(failed, videos, output, "videos")
@@ -79,7 +88,21 @@ def run(arguments):
     return _report(failed + summary.failed, [*videos, *paths], output)
 
 
-def _inputs(arguments, run, output, wanted):
+def _model(arguments):
+    """Returns the class names and colors, and a function that loads the model, or gives the run."""
+    if arguments.run_folder:
+        from keras_seg.runs import Run
+
+        run = Run.open(arguments.run_folder)
+        return run.classes, run.colors, lambda: run
+    from keras_seg.models.pretrained import find_pretrained, load_pretrained
+
+    trained = find_pretrained(arguments.pretrained)
+    classes, colors = trained.file.classes, trained.colors
+    return classes, colors, lambda: load_pretrained(arguments.pretrained, aux_head=False).model
+
+
+def _inputs(arguments, classes, colors, output, wanted):
     """Returns the pictures and the videos, once nothing written for one can replace another."""
     from keras_seg.files import check_beside, check_targets
     from keras_seg.inference import expand_inputs
@@ -90,7 +113,7 @@ def _inputs(arguments, run, output, wanted):
     images = [name for name in arguments.inputs if not is_video(name)]
     paths = expand_inputs(images) if images else []
     videos = expand_inputs(named, VIDEO_SUFFIXES) if named else []
-    outputs = Outputs(output, Wanted(**wanted), run.classes, run.colors)
+    outputs = Outputs(output, Wanted(**wanted), classes, colors)
     if not paths:
         for name in OUTPUTS[1:]:
             if wanted[name]:

@@ -7,6 +7,7 @@ import itertools
 import os
 from pathlib import Path
 
+from keras_seg.classes import VOC_CLASSES
 from keras_seg.data.description import Description
 from keras_seg.data.samples import SPLITS, Sample
 from keras_seg.data.sources import LIST_SUFFIXES, Found, match_folders, match_list, match_names, read_rows
@@ -23,11 +24,6 @@ _FOLDERS = (
 )
 _UNSPLIT = (*_KINDS, ("JPEGImages", "SegmentationClass"))
 _VOC_LISTS = "ImageSets/Segmentation"
-VOC_CLASSES = (
-    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train"),
-    "tvmonitor",
-)
 CITYSCAPES_CLASSES = (
     *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign"),
     *("vegetation", "terrain", "sky", "person", "rider", "car", "truck", "bus", "train"),

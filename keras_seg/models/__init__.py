@@ -1,5 +1,6 @@
-"""The networks: `MODELS` and `build_model`."""
+"""The networks: `MODELS`, `build_model` and, trained, `load_pretrained`."""
 
 from keras_seg.models.building import MODELS, build_model
+from keras_seg.models.pretrained import load_pretrained
 
-__all__ = ["MODELS", "build_model"]
+__all__ = ["MODELS", "build_model", "load_pretrained"]

@@ -2,6 +2,7 @@
 
 from keras import layers
 
+from keras_seg.classes import VOC_CLASSES
 from keras_seg.layers import ResizeLike
 from keras_seg.models.blocks import classify, conv_bn_relu, fcn_head, resnet_pyramid, segmentation_model
 from keras_seg.pretrained.torch_names import (
@@ -120,6 +121,8 @@ def _torchvision(encoder, parameters, digest):
                 digest,
                 preprocessing="torch",
                 options={"aux_head": True},
+                pretrained=f"{name}_coco",
+                classes=VOC_CLASSES,
             ),
         ),
         sources=f"torchvision {name}",

@@ -6,6 +6,7 @@ maps are cut at fixed offsets, so that the published weights give their publishe
 
 from keras import layers
 
+from keras_seg.classes import VOC_CLASSES
 from keras_seg.encoders import alexnet, vgg16
 from keras_seg.layers import CropLike
 from keras_seg.models.blocks import cropped_model, read_image
@@ -71,8 +72,16 @@ def fcn_alexnet(
     return cropped_model(image, x, name, offset=18)
 
 
-def _row(name, parameters, authors_name, file, options, **known):
+def _row(name, parameters, authors_name, file, options, digest=None, **known):
     """The row of one of the authors' networks: `authors_name` in their repository, `file` on their server."""
+    published = Published(
+        f"http://dl.caffe.berkeleyvision.org/{file}.caffemodel",
+        "sha1" if digest else None,
+        digest,
+        preprocessing="caffe",
+        pretrained=f"{authors_name.removeprefix('voc-').replace('-', '_')}_voc",
+        classes=VOC_CLASSES,
+    )
     return Network(
         **{"builder": fcn_caffe, "encoder": "vgg16", "torch_names": TORCH_NAMES, **known},
         name=name,
@@ -82,14 +91,22 @@ def _row(name, parameters, authors_name, file, options, **known):
         parameters=parameters,
         reference="authors",
         fixture=authors_name,
-        weights=(Published(f"http://dl.caffe.berkeleyvision.org/{file}.caffemodel", preprocessing="caffe"),),
+        weights=(published,),
         sources=authors_name,
     )
 
 
 # VGG16's and CaffeNet's published parameters with the last layer replaced by scores; upsampling is frozen.
 NETWORKS = (
-    _row("fcn8_caffe", 134_362_751, "voc-fcn8s", "fcn8s-heavy-pascal", {"stride": 8}),
+    # The one checksum that is known, from opencv_extra's download_models.py.
+    _row(
+        "fcn8_caffe",
+        134_362_751,
+        "voc-fcn8s",
+        "fcn8s-heavy-pascal",
+        {"stride": 8},
+        "c449ea74dd7d83751d1357d6a8c323fcf4038962",
+    ),
     _row("fcn16_caffe", 134_357_354, "voc-fcn16s", "fcn16s-heavy-pascal", {"stride": 16}),
     _row("fcn32_caffe", 134_346_581, "voc-fcn32s", "fcn32s-heavy-pascal", {"stride": 32}),
     _row("fcn8_atonce_caffe", 134_362_751, "voc-fcn8s-atonce", "fcn8s-atonce-pascal", AT_ONCE),

@@ -1,5 +1,6 @@
 """FCN on ResNet: torchvision's, with one head on the last stage, and FCN-8s with its skips."""
 
+from keras_seg.classes import VOC_CLASSES
 from keras_seg.models.blocks import cropped_model, fcn_head, resnet_pyramid, segmentation_model
 from keras_seg.models.fcn import fuse, score, score_skip, upsample
 from keras_seg.pretrained.torch_names import (
@@ -82,6 +83,8 @@ def _torchvision(encoder, parameters, digest):
                 digest,
                 preprocessing="torch",
                 options={"aux_head": True},
+                pretrained=f"{name}_coco",
+                classes=VOC_CLASSES,
             ),
         ),
         sources=f"torchvision {name}",

@@ -26,6 +26,9 @@ its sha256. torchvision's state dict, saved with `safetensors.torch.save_file`, 
 
 ## Whole networks
 
+By name: `keras_seg.load_pretrained("fcn_resnet50_coco")`, `predict.py --pretrained fcn8s_voc`
+([docs/inference.md](../docs/inference.md)). Or as the start of a training: `--weights weights/FILE`.
+
 {networks}
 
 They were trained on 21 classes; for any other number the score layers start anew, and one line says so.
@@ -40,7 +43,7 @@ def format_weights():
     pth = [row.name for row in encoders if any(file.name.endswith(".pth") for file in row.weights)]
     return PAGE.format(
         encoders=_table(("encoder", "file", "preprocessing", "source", "checksum"), _encoder_lines(encoders)),
-        networks=_table(("network", "file", "source", "checksum"), _network_lines()),
+        networks=_table(("name", "network", "file", "source", "checksum"), _network_lines()),
         safetensors=", ".join(f"`{name}.safetensors`" for name in pth),
     )
 
@@ -61,7 +64,8 @@ def _network_lines():
         for file in row.weights:
             options = ", ".join(f"`{name}={value}`" for name, value in file.options.items())
             network = f"`{row.name}`" + (f" with {options}" if options else "")
-            yield network, f"`{file.name}`", file.url, _checksum(file)
+            name = f"`{file.pretrained}`" if file.pretrained else "-"
+            yield name, network, f"`{file.name}`", file.url, _checksum(file)
 
 
 def _checksum(file):

@@ -77,7 +77,9 @@ def download(file, folder):
 
 
 def other_checksum(file, path):
-    """Returns a file's checksum if it is not that of `file`, a `Published`; else None."""
+    """Returns a file's checksum if it is not that of `file`, a `Published`; else, or if it has none, None."""
+    if not file.digest:
+        return None
     digest = hashlib.new(file.algorithm, usedforsecurity=False)
     with Path(path).open("rb") as content:
         while block := content.read(_BLOCK):

@@ -110,3 +110,13 @@ def find_published(file, folder):
                 )
             return path
     return None
+
+
+def fetch(file, folder):
+    """Finds a published file as `find_published` does, or downloads it.
+
+    Raises:
+        InputError: See `find_published`.
+        OSError: See `download`.
+    """
+    return find_published(file, folder) or download(file, cache_folder())

@@ -117,12 +117,12 @@ def read_pickle(stream):
                 _expect(stack[-1], dict).update(_items(zip(items[::2], items[1::2], strict=True)))
             case "GLOBAL":
                 stack.append(_name(argument))
-            case "REDUCE":
+            case "REDUCE" | "NEWOBJ":
                 arguments, name = stack.pop(), stack.pop()
                 stack.append(_MAKERS[_expect(name, _Name)](*_expect(arguments, tuple)))
-            case "BUILD":  # Attributes, such as an OrderedDict's `_metadata`.
+            case "BUILD":  # Attributes: an OrderedDict's `_metadata`, whether a parameter is trained.
                 stack.pop()
-                _expect(stack[-1], dict)
+                _expect(stack[-1], (dict, Tensor))
             case "BINPERSID":
                 storage = _storage(*_expect(stack.pop(), tuple))
                 storages[storage.key] = storage
@@ -143,7 +143,8 @@ def _name(argument):
 
 def _expect(value, kind):
     if not isinstance(value, kind):
-        raise ValueError(f"its pickle has a {type(value).__name__} where a {kind.__name__} belongs")
+        wanted = kind[0] if isinstance(kind, tuple) else kind
+        raise ValueError(f"its pickle has a {type(value).__name__} where a {wanted.__name__} belongs")
     return value
 
 
@@ -190,4 +191,5 @@ _MAKERS = {
     "torch._utils _rebuild_tensor": _tensor,
     "torch._utils _rebuild_tensor_v2": _tensor,
     "torch._utils _rebuild_parameter": lambda tensor, *_: _expect(tensor, Tensor),
+    "torch.nn.parameter Parameter": lambda tensor: _expect(tensor, Tensor),  # Before PyTorch 0.4.
 }

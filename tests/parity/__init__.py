@@ -28,6 +28,15 @@ NETWORKS = {
     if row.reference and fixture
 }
 
+# Preprocessing -> the RGB pixels of which it makes `x`: FCN's of voc_layers.py, torchvision's of its recipes,
+# SegNet's of webcam_demo.py.
+UNDO = {
+    "caffe": lambda x: np.add(x, (104.00699, 116.66877, 122.67892))[..., ::-1],
+    "torch": lambda x: np.add(x * (0.229, 0.224, 0.225), (0.485, 0.456, 0.406)) * 255,
+    "bgr": lambda x: x[..., ::-1],
+    "none": lambda x: x,
+}
+
 
 class Result(NamedTuple):
     """A network's comparison with its reference.
@@ -98,12 +107,10 @@ def compare(path):
     Raises:
         InputError: The fixture is of no network here, or its weights do not fit.
     """
-    fixture = json.loads(path.read_text())
-    with np.load(path.with_suffix(".npz")) as answers:
-        references = dict(answers)
+    fixture, references = _read(path)
     model = _build(path.stem, references)
     if fixture["framework"] == "caffe":
-        blobs = {name: caffe_blobs(name, entry, fixture["salt"]) for name, entry in fixture["blobs"].items()}
+        blobs = fixture_blobs(fixture)
         parameters = sum(
             array.size
             for name, arrays in blobs.items()
@@ -112,20 +119,46 @@ def compare(path):
         )
         load_blobs(model, blobs, source=path.name)
     else:
-        tensors = {
-            key: tensor(key, shape, kind, fixture["salt"])
-            for key, (shape, kind) in fixture["tensors"].items()
-        }
         parameters = fixture["parameters"]
-        load_state_dict(model, tensors, source=path.name)
-    image = tensor("input", fixture["input"], "bias", fixture["salt"]) * np.float32(fixture["input_scale"])
-    ours = model(image.transpose(0, 2, 3, 1), training=False)
+        load_state_dict(model, fixture_tensors(fixture), source=path.name)
+    return Result(path.stem, (_count(model.trainable_weights), parameters), errors(model, path))
+
+
+def errors(model, path):
+    """A network's `{output: largest relative error}` with the weights of a fixture, which it has already."""
+    fixture, references = _read(path)
+    ours = model(raw_image(fixture, model), training=False)
     ours = ours if isinstance(ours, dict) else {"out": ours}
-    errors = {
+    return {
         name: relative_error(ours[name], reference, fixture["stride"])
         for name, reference in references.items()
     }
-    return Result(path.stem, (_count(model.trainable_weights), parameters), errors)
+
+
+def fixture_blobs(fixture):
+    """The weights of a Caffe network, `{layer name: [arrays]}`."""
+    return {name: caffe_blobs(name, entry, fixture["salt"]) for name, entry in fixture["blobs"].items()}
+
+
+def fixture_tensors(fixture):
+    """The weights of a PyTorch network, `{key: array}`."""
+    return {
+        key: tensor(key, shape, kind, fixture["salt"]) for key, (shape, kind) in fixture["tensors"].items()
+    }
+
+
+def _read(path):
+    with np.load(path.with_suffix(".npz")) as answers:
+        return json.loads(path.read_text()), dict(answers)
+
+
+def raw_image(fixture, model):
+    """RGB pixels of which a network's own preprocessing makes the fixture's input, `[B, H, W, 3]`.
+
+    They undo what the authors of its weights publish, not what the network does.
+    """
+    image = tensor("input", fixture["input"], "bias", fixture["salt"]) * np.float32(fixture["input_scale"])
+    return UNDO[model.get_layer("preprocessing").mode](np.float64(image.transpose(0, 2, 3, 1)))
 
 
 def compare_and_free(path):
@@ -182,7 +215,7 @@ def _build(name, references):
     network = network_of(name)
     classes = references["out"].shape[1]
     options = {"aux_head": True} if "aux" in references else {}
-    return networks()[network].build(classes, name=network, preprocessing="none", **options)
+    return networks()[network].build(classes, name=network, **options)
 
 
 def _count(variables):
