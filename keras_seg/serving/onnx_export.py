@@ -15,7 +15,7 @@ from keras_seg.serving.signatures import build_network
 OPSET = 18
 EXTRA, PACKAGES = "onnx", ("tf2onnx", "onnxruntime")
 _LARGEST = (1 << 31) - 1  # Bytes of a protocol buffer
-_LARGE = 1 << 22  # Numbers
+_LARGE = 1 << 14  # Numbers
 _AXES = ("N", "H", "W")
 
 
@@ -55,7 +55,7 @@ def _convert(tf2onnx, network, model):
     """Returns the ONNX model of a network, large weights added last.
 
     tf2onnx rewrites every weight in each of its many passes and frees none: 24 GB for FCN-8s. So it sees
-    the large ones as inputs, which then become constants.
+    the large ones as inputs, which then become constants, in the order of axes that ONNX asks for.
     """
     large = [weight for weight in model.weights if np.prod(weight.shape) > _LARGE]
     specs = [tf.TensorSpec(weight.shape, weight.dtype, f"weight_{i}") for i, weight in enumerate(large)]
@@ -68,12 +68,21 @@ def _convert(tf2onnx, network, model):
 
     proto, _ = tf2onnx.convert.from_function(named, input_signature=signature, opset=OPSET)
     for spec, weight in zip(specs, large, strict=True):
-        (given,) = [value for value in proto.graph.input if value.name == spec.name]
-        proto.graph.input.remove(given)
-        tensor = proto.graph.initializer.add(name=spec.name, dims=weight.shape)
-        tensor.data_type = given.type.tensor_type.elem_type
-        tensor.raw_data = np.asarray(weight).tobytes()
+        _make_constant(proto.graph, spec.name, np.asarray(weight))
     return proto
+
+
+def _make_constant(graph, name, array):
+    """Turns an input of an ONNX graph into a constant, transposed where that alone is done with it."""
+    (given,) = [value for value in graph.input if value.name == name]
+    graph.input.remove(given)
+    uses = [node for node in graph.node if name in node.input]
+    if len(uses) == 1 and uses[0].op_type == "Transpose":
+        array, name = array.transpose(uses[0].attribute[0].ints), uses[0].output[0]
+        graph.node.remove(uses[0])
+    tensor = graph.initializer.add(name=name, dims=array.shape)
+    tensor.data_type = given.type.tensor_type.elem_type
+    tensor.raw_data = array.tobytes()
 
 
 def onnx_runner(path):
