@@ -7,8 +7,8 @@ from matplotlib.path import Path
 
 from keras_seg.cli import main
 from keras_seg.data import check_dataset, load_dataset, read_mask, read_sample
-from keras_seg.data.annotations import decode_runs
-from keras_seg.data.raster import fill_polygon
+from keras_seg.data.annotation.raster import fill_polygon
+from keras_seg.data.annotation.reading import decode_runs
 
 SIZE = (20, 30)
 SQUARE = [[5, 4], [15, 4], [15, 14], [5, 14]]

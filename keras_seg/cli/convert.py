@@ -26,7 +26,7 @@ def run(arguments):
     import_tensorflow()
     from tqdm import tqdm
 
-    from keras_seg.data.conversion import convert
+    from keras_seg.data.annotation.conversion import convert
 
     count = convert(
         arguments.source,

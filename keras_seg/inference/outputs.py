@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_seg import palette
+from keras_seg.data.annotation.polygons import Coco, geojson
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder, replacing
 from keras_seg.inference.images import drawing_path, write_image, write_mask
-from keras_seg.inference.polygons import Coco, geojson
 from keras_seg.palette import IGNORE
 
 PROBABILITIES = ("npz", "png")

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from keras_seg.classes import MAX_CLASSES
-from keras_seg.data.annotations import BACKGROUNDS, IGNORED, read_annotations
+from keras_seg.data.annotation.raster import fill_polygon
+from keras_seg.data.annotation.reading import BACKGROUNDS, IGNORED, read_annotations
 from keras_seg.data.description import FILE_NAME, Description, read_description
-from keras_seg.data.raster import fill_polygon
 from keras_seg.data.reading import image_size
 from keras_seg.data.samples import Sample, split_name
 from keras_seg.data.sources import list_line

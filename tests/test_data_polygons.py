@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from keras_seg.cli import main
 from keras_seg.data import load_dataset, read_sample
+from keras_seg.data.annotation.polygons import Coco, geojson, trace
 from keras_seg.inference import write_image
-from keras_seg.inference.polygons import Coco, geojson, trace
 
 CLASSES = ("ground", "tree", "house")
 

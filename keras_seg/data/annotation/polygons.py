@@ -7,7 +7,7 @@ and y down; their area is the number of pixels.
 import cv2
 import numpy as np
 
-from keras_seg.data.raster import fill_polygon
+from keras_seg.data.annotation.raster import fill_polygon
 from keras_seg.palette import IGNORE
 
 
