@@ -44,6 +44,12 @@ def test_caffe_preprocessing_turns_to_bgr_and_subtracts_the_mean():
     np.testing.assert_allclose(run(Preprocessing("caffe"), red)[0, 0, 0], expected, rtol=1e-6)
 
 
+def test_keras_preprocessing_is_that_of_keras_applications():
+    image = np.random.default_rng(0).integers(0, 256, (1, 2, 3, 3)).astype("float32")
+    expected = keras.applications.vgg16.preprocess_input(image.copy())
+    np.testing.assert_allclose(run(Preprocessing("keras"), image), expected, rtol=1e-5)
+
+
 def test_torch_preprocessing_scales_and_normalizes_in_rgb():
     image = np.full((1, 1, 1, 3), 51, "float32")
     expected = [(0.2 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0.2 - 0.406) / 0.225]
@@ -61,7 +67,9 @@ def test_no_preprocessing_leaves_pixels_as_they_are():
 
 
 def test_an_unknown_preprocessing_is_refused_with_the_choice():
-    with pytest.raises(ValueError, match=r"one of \('caffe', 'torch', 'bgr', 'none'\), received 'tf'"):
+    with pytest.raises(
+        ValueError, match=r"one of \('caffe', 'keras', 'torch', 'bgr', 'none'\), received 'tf'"
+    ):
         Preprocessing("tf")
 
 

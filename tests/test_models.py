@@ -73,7 +73,7 @@ def test_auxiliary_head_answers_beside_the_logits(name):
 
 def test_keras_encoder_brings_its_own_preprocessing():
     model = build_model("deeplabv3", 3, encoder="resnet50_keras")
-    assert model.get_layer("preprocessing").mode == "caffe"
+    assert model.get_layer("preprocessing").mode == "keras"
     assert model.get_layer("conv2_block1_1_conv")
 
 

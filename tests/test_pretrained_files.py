@@ -1,5 +1,6 @@
 """Weight files: every format, read and refused."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -58,6 +59,45 @@ def test_score_layers_start_anew_for_other_classes(tmp_path, original, name):
     assert line == (
         f"unet: loaded 36 layers from {path}; start anew because of 3 classes there, 5 here: logits."
     )
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5", ".pth", ".safetensors", ".caffemodel"])
+def test_a_whole_networks_file_on_another_preprocessing_is_refused(tmp_path, original, suffix):
+    path = tmp_path / f"net{suffix}"
+    if suffix == ".weights.h5":
+        original.save_weights(path)
+    elif suffix in (".keras", ".h5"):
+        original.save(path)
+    elif suffix == ".pth":
+        write_pth(path, "zip", {"stem.conv1.weight": noise(4, 3, 3, 3)})
+    elif suffix == ".safetensors":
+        save_file({"stem.conv1.weight": noise(4, 3, 3, 3)}, path)
+    else:
+        write_caffemodel(path, {"stem_conv1": [noise(4, 3, 3, 3)]})
+    model = build_model("unet", 3, preprocessing="bgr", **NARROW)
+    before = model.get_weights()
+    theirs = "caffe" if suffix == ".caffemodel" else "torch"
+    with pytest.raises(
+        InputError, match=f"trained with preprocessing '{theirs}' and unet has 'bgr': build the"
+    ):
+        load_weights(model, path)
+    assert all(map(np.array_equal, before, model.get_weights()))
+    if suffix == ".weights.h5":  # Keras's own loader knows it too.
+        with pytest.raises(ValueError, match="trained with preprocessing 'torch', not 'bgr'"):
+            model.load_weights(path)
+
+
+def test_weights_from_before_files_said_their_preprocessing_are_loaded(tmp_path, original, fresh):
+    path = tmp_path / "net.weights.h5"
+    original.save_weights(path)
+    with h5py.File(path, "r+") as file:
+        found = [group["vars"] for group in file["layers"].values() if "mode" in group["vars"]]
+        assert len(found) == 1
+        del found[0]["mode"]
+    fresh.load_weights(path)
+    assert_same_answer(fresh, original)
+    load_weights(fresh, path)
+    assert_same_answer(fresh, original)
 
 
 def test_a_file_trained_on_another_preprocessing_is_refused(tmp_path, original):

@@ -163,7 +163,7 @@ def test_segnets_batch_norm_scales_and_shifts_at_inference():
 
 def test_segnets_published_files_want_their_preprocessing():
     model = build_narrow("segnet", 12)
-    with pytest.raises(InputError, match="has 'caffe': build the model with preprocessing='bgr'"):
+    with pytest.raises(InputError, match="has 'keras': build the model with preprocessing='bgr'"):
         load_blobs(model, segnet_blobs(12))
 
 

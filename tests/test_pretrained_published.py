@@ -109,6 +109,13 @@ def test_a_network_gets_the_file_that_it_was_built_for(network, built, name, tmp
     assert resolve_weights(network, "imagenet", tmp_path, **built)[0] == tmp_path / name
 
 
+def test_vgg16_starts_a_network_with_the_mean_it_was_trained_with_or_fcns(tmp_path, unchecked):
+    (tmp_path / VGG16).touch()
+    for network, mode in (("fcn8", "keras"), ("unet_vgg16", "keras"), ("fcn8_caffe", "caffe")):
+        assert networks()[network].default("preprocessing") == mode
+        assert resolve_weights(network, "auto", tmp_path)[0] == tmp_path / VGG16
+
+
 def test_what_nobody_trained_with_such_preprocessing_says_so(tmp_path):
     path, line = resolve_weights("segnet", "auto", tmp_path, preprocessing="bgr")
     assert path is None

@@ -146,8 +146,8 @@ def test_a_stage_starts_where_the_one_before_ended(stage):
 @pytest.mark.parametrize(
     ("name", "options", "text"),
     [
-        ("fcn16", {"preprocessing": "torch"}, "add --model-option preprocessing=caffe"),
-        ("unet", {"preprocessing": "caffe"}, "fcn32 has no layer in common with unet"),
+        ("fcn16", {"preprocessing": "torch"}, "add --model-option preprocessing=keras"),
+        ("unet", {"preprocessing": "keras"}, "fcn32 has no layer in common with unet"),
         ("fcn16", {"fc_filters": 8}, "of another shape: fc6/kernel"),
     ],
 )

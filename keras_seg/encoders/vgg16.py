@@ -57,12 +57,14 @@ KERAS_FILES = (
         f"{_KERAS}/vgg16_weights_tf_dim_ordering_tf_kernels.h5",
         "md5",
         "64373286793e3c8b2b4e3219cbf3544b",
+        preprocessing="keras",
         note="with fc6, 553 MB",
     ),
     Published(
         f"{_KERAS}/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "md5",
         "6d6bbae143d832006294945121d1f1fc",
+        preprocessing="keras",
         note="*auto* without fc6, 59 MB",
     ),
 )
@@ -73,7 +75,7 @@ ENCODERS = (
         vgg16,
         title="VGG16",
         **SHAPE,
-        preprocessing="caffe",
+        preprocessing="keras",
         weights=(
             *KERAS_FILES,
             Published(f"{_TORCH}/vgg16-397923af.pth", "sha256", "397923af", preprocessing="torch"),

@@ -1,18 +1,23 @@
 """The arithmetic between raw RGB pixels and what an encoder was trained on."""
 
 import keras
+import numpy as np
 from keras import ops
 
 # name -> (channel order of the answer, divisor, mean, standard deviation), the last two in that order.
 PREPROCESSINGS = {
     # The BGR mean of ILSVRC 2012 as the FCN authors subtract it (shelhamer/fcn.berkeleyvision.org).
     "caffe": ((2, 1, 0), 1.0, (104.00699, 116.66877, 122.67892), (1.0, 1.0, 1.0)),
+    # The mean that VGG's authors and keras.applications subtract.
+    "keras": ((2, 1, 0), 1.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
     # torchvision's normalization of its classification and segmentation weights.
     "torch": ((0, 1, 2), 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     # As the SegNet authors feed their networks (SegNet-Tutorial, webcam_demo.py).
     "bgr": ((2, 1, 0), 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "none": ((0, 1, 2), 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
+# Means of the same images, a grey level apart at most: FCN's authors started from VGG16 with theirs.
+ALIKE = frozenset({"caffe", "keras"})
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -20,8 +25,8 @@ class Preprocessing(keras.layers.Layer):
     """Turns raw RGB pixels into an encoder's input; the first layer of every network.
 
     Args:
-        mode: `"caffe"` (BGR, mean subtracted, 0..255), `"torch"` (RGB in 0..1, ImageNet mean and
-            deviation), `"bgr"` (BGR in 0..255) or `"none"` (pixels as they are).
+        mode: `"caffe"` or `"keras"` (BGR in 0..255, less FCN's or Keras's mean), `"torch"` (RGB in 0..1,
+            ImageNet mean and deviation), `"bgr"` (BGR in 0..255) or `"none"` (pixels as they are).
 
     Call arguments:
         image: RGB pixels in 0..255, `[B, H, W, 3]`.
@@ -52,3 +57,18 @@ class Preprocessing(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "mode": self.mode}
+
+    def save_own_variables(self, store):
+        """Writes the mode into files that hold weights alone, which nothing else would tell."""
+        store["mode"] = np.frombuffer(self.mode.encode(), "uint8")
+
+    def load_own_variables(self, store):
+        """Refuses the weights of a network with another preprocessing; older files do not say theirs."""
+        mode = saved_mode(store)
+        if mode not in (None, "none") and self.mode not in (mode, "none"):
+            raise ValueError(f"the weights were trained with preprocessing {mode!r}, not {self.mode!r}.")
+
+
+def saved_mode(store):
+    """The mode that `save_own_variables` wrote into a group of a file; None if there is none."""
+    return bytes(np.asarray(store["mode"], "uint8")).decode() if "mode" in store else None

@@ -15,7 +15,7 @@ def vgg16_classifier(
     input_shape=(None, None, 3),
     *,
     padding="valid",
-    preprocessing="caffe",
+    preprocessing="keras",
     dropout=0.5,
     name="vgg16_classifier",
 ):

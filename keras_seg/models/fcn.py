@@ -85,7 +85,7 @@ def fcn(
     input_shape=(None, None, 3),
     *,
     stride=8,
-    preprocessing="caffe",
+    preprocessing="keras",
     freeze_upsampling=False,
     skip_scales=(1.0, 1.0),
     fc_filters=4096,

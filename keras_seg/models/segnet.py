@@ -10,7 +10,7 @@ from keras_seg.pretrained.torch_names import VGG16_BN
 from keras_seg.rows import Network
 
 
-def segnet(num_classes, input_shape=(None, None, 3), *, preprocessing="caffe", name="segnet"):
+def segnet(num_classes, input_shape=(None, None, 3), *, preprocessing="keras", name="segnet"):
     """Builds SegNet: VGG16's convolutions, and their mirror image that unpools by the pools' indices.
 
     For the other arguments and the answer see `build_model`.

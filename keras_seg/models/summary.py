@@ -21,10 +21,11 @@ Parameters are the trainable ones with {NUM_CLASSES} classes; multiply-adds are 
 one image of {SIZE} x {SIZE} pixels. Output stride: pixels of the image for one of the encoder's last map.
 Every network also takes its own `.keras` and `.weights.h5` files and the state dict of the PyTorch or the
 blobs of the Caffe network that it is compared with; the FCNs also take a state dict under Caffe's names.
-A file wants the preprocessing it was trained with, `preprocessing="torch"` for torchvision's, `"caffe"` for
-Keras's and Caffe's and `"bgr"` for SegNet's; Keras's ResNet files want `encoder="resnet50_keras"` or
-`"resnet101_keras"`. SegNet's files hold a scale and a shift for each batch normalization, with its
-statistics merged into them: they are for inference.
+A file wants the preprocessing it was trained with, `preprocessing="torch"` for torchvision's, `"keras"` for
+Keras's, `"caffe"` for FCN's and DeepLab's and `"bgr"` for SegNet's; VGG16 alone may also start one that has
+`"caffe"`, as it started FCN. Keras's ResNet files want `encoder="resnet50_keras"` or `"resnet101_keras"`.
+SegNet's files hold a scale and a shift for each batch normalization, with its statistics merged into them:
+they are for inference.
 Parity: largest `max |ours - reference| / max |reference|` over the outputs, with the same weights
 (`python -m tests.parity`). Reference: `authors`, the network as its authors published it in Caffe;
 `torchvision`, torchvision's; `seed`, the PyTorch implementation that the network was written after; `apart`,
@@ -137,7 +138,7 @@ def multiply_adds(model):
     for layer in model.layers:
         if isinstance(layer, layers.Conv2DTranspose):
             count += math.prod(layer.input.shape[1:3]) * math.prod(layer.kernel.shape)
-        elif isinstance(layer, layers.Conv2D):
+        elif isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
             count += math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)
     return count
 

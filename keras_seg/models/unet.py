@@ -80,7 +80,7 @@ def unet_vgg16(
     input_shape=(None, None, 3),
     *,
     decoder_widths=(512, 256, 128, 64),
-    preprocessing="caffe",
+    preprocessing="keras",
     name="unet_vgg16",
 ):
     """Builds a U-Net whose way down is VGG16: its five stages before their pools are the levels.

@@ -1,5 +1,6 @@
 """Published weights into any network: by layer name, strict, all of them or none."""
 
+import json
 from pathlib import Path
 
 from keras_seg.errors import InputError
@@ -8,7 +9,7 @@ from keras_seg.pretrained.assign import assign, layers_with_weights
 from keras_seg.pretrained.caffe import load_blobs
 from keras_seg.pretrained.caffe_files import read_caffemodel
 from keras_seg.pretrained.classifiers import check_preprocessing, find_classifier, load_classifier
-from keras_seg.pretrained.keras_files import preprocessing_of, read_h5, read_weights_h5
+from keras_seg.pretrained.keras_files import preprocessing_of, read_h5, read_weights_h5, saved_preprocessing
 from keras_seg.pretrained.published import resolve_weights
 from keras_seg.pretrained.saved_models import load_model
 from keras_seg.pretrained.state_dict import load_state_dict
@@ -68,22 +69,23 @@ def _load_h5(model, path):
     with open_hdf5(path) as root:
         weights = read_h5(root, path)
         if find_classifier(weights) is not None:
-            return load_classifier(model, weights, path, "caffe")
+            return load_classifier(model, weights, path, "keras")
+        config = json.loads(root.attrs.get("model_config", "{}"))
+        check_preprocessing(model, preprocessing_of(config), path)
         return assign(model, weights, source=path, reset_classes=True)
 
 
 def _load_weights_h5(model, path):
     with open_hdf5(path) as root:
         weights = read_weights_h5(root, path, layers_with_weights(model))
+        check_preprocessing(model, saved_preprocessing(root), path)
         return assign(model, weights, source=path, reset_classes=True)
 
 
 def _load_keras(model, path):
     with open_keras(path) as (config, root):
         weights = read_weights_h5(root, path, layers_with_weights(model))
-        preprocessing = preprocessing_of(config)
-        if preprocessing not in (None, "none"):
-            check_preprocessing(model, preprocessing, path)
+        check_preprocessing(model, preprocessing_of(config), path)
         return assign(model, weights, source=path, reset_classes=True)
 
 

@@ -33,6 +33,7 @@ def load_blobs(model, blobs, *, source="the Caffe network", reset_classes=False)
     """
     weights = classifier_weights(blobs)
     if weights is not None:
+        # CaffeNet's mean is FCN's; VGG16's own is `keras`, but for a classifier the two are alike.
         return load_classifier(model, weights, source, "caffe")
     row = registry.networks().get(model.name)
     check_preprocessing(model, row.caffe_preprocessing if row else "caffe", source)

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_seg.errors import InputError
 from keras_seg.layers import Preprocessing
+from keras_seg.layers.preprocessing import ALIKE
 from keras_seg.pretrained.assign import assign, layers_with_weights
 from keras_seg.pretrained.vgg16_names import CONVOLUTIONS
 
@@ -65,7 +66,7 @@ def load_classifier(model, weights, source, preprocessing):
         model: `keras.Model` of `build_model`.
         weights: `{layer name: {variable name: array}}`; dense kernels `[H W I, O]` or `[H, W, I, O]`.
         source: What an error calls the origin of the weights.
-        preprocessing: What the classifier was trained on: `"caffe"` or `"torch"`.
+        preprocessing: What the classifier was trained on: `"keras"`, `"caffe"` or `"torch"`.
 
     Returns:
         `Loaded`.
@@ -81,7 +82,7 @@ def load_classifier(model, weights, source, preprocessing):
             f"{source} holds {classifier.title}, on which {model.name} is not built. "
             f"Give a file of its own encoder."
         )
-    check_preprocessing(model, preprocessing, source)
+    check_preprocessing(model, preprocessing, source, alike=ALIKE)
     ours = dict(classifier.dense)
     chosen, aside = {}, []
     for name, arrays in weights.items():
@@ -103,14 +104,16 @@ def load_classifier(model, weights, source, preprocessing):
     return loaded._replace(aside=(*aside, *loaded.aside))
 
 
-def check_preprocessing(model, wanted, source):
+def check_preprocessing(model, wanted, source, alike=()):
     """Raises an InputError if a model preprocesses otherwise than its weights were trained.
 
     BGR in 0..255 and RGB in 0..1 are alike in shape, so nothing else would tell; `"none"`, which leaves
-    it to the caller, passes.
+    it to the caller, passes, and so does a file that does not say it, whose `wanted` is None.
     """
     modes = [layer.mode for layer in model.layers if isinstance(layer, Preprocessing)]
-    if modes and modes[0] not in (wanted, "none"):
+    if not modes or modes[0] in (wanted, "none") or wanted in (None, "none"):
+        return
+    if not {modes[0], wanted} <= set(alike):
         raise InputError(
             f"{source} was trained with preprocessing {wanted!r} and {model.name} has {modes[0]!r}: "
             f"build the model with preprocessing={wanted!r}."

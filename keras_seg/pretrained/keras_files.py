@@ -3,6 +3,7 @@
 import re
 
 from keras_seg.errors import InputError
+from keras_seg.layers.preprocessing import saved_mode
 from keras_seg.pretrained.lazy import LazyArray
 
 # Spellings of variable names that Keras has had: `block1_conv1_W_1:0`, `conv1_bn/moving_mean:0`, `kernel`.
@@ -80,7 +81,8 @@ def read_weights_h5(root, path, layers):
         raise InputError(f"{path} has no layers: not a .weights.h5 file of Keras 3.")
     found = {}
     for group in root["layers"].values():
-        arrays = [_array(group["vars"][str(index)]) for index in range(len(group["vars"]))]
+        numbers = [key for key in group["vars"] if key.isdecimal()]
+        arrays = [_array(group["vars"][str(index)]) for index in range(len(numbers))]
         name = str(group["vars"].attrs["name"])
         # A dropout layer's arrays are the state of its random numbers.
         if arrays and (name in layers or not group.keys() & {"seed_generator"}):
@@ -90,9 +92,15 @@ def read_weights_h5(root, path, layers):
     return found
 
 
+def saved_preprocessing(root):
+    """The mode of the preprocessing layer in a `.weights.h5` file; None if it does not say it."""
+    return next(filter(None, (saved_mode(group["vars"]) for group in root["layers"].values())), None)
+
+
 def preprocessing_of(config):
-    """The mode of the preprocessing layer in a `.keras` file's `config.json`; None if there is none."""
+    """The mode of the preprocessing layer in a whole model's configuration; None if there is none."""
     for layer in config.get("config", {}).get("layers", []):
-        if layer.get("class_name") == "Preprocessing":
+        # Whole models of `.h5` files name the package too.
+        if layer.get("class_name") in ("Preprocessing", "keras_seg>Preprocessing"):
             return layer["config"].get("mode")
     return None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from keras_seg import registry
 from keras_seg.errors import InputError
+from keras_seg.layers.preprocessing import ALIKE
 from keras_seg.pretrained.downloads import cache_folder, download, other_checksum
 
 CHOICES = ("auto", "imagenet", "none")
@@ -63,7 +64,10 @@ def _encoder_files(network, encoder, preprocessing):
     if preprocessing in (None, "none"):
         default = row and name == row.default_encoder and row.default("preprocessing")
         preprocessing = default or found.preprocessing
-    return name, [file for file in found.weights if file.preprocessing == preprocessing]
+    files = [file for file in found.weights if file.preprocessing == preprocessing]
+    if not files and preprocessing in ALIKE:
+        files = [file for file in found.weights if file.preprocessing in ALIKE]
+    return name, files
 
 
 def _from_folder_or_network(files, alternative, folder):

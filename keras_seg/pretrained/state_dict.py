@@ -3,10 +3,11 @@
 import numpy as np
 from keras import layers
 
+from keras_seg import registry
 from keras_seg.errors import InputError
 from keras_seg.pretrained import torch_names
 from keras_seg.pretrained.assign import assign, is_auxiliary, layers_with_weights
-from keras_seg.pretrained.classifiers import load_classifier
+from keras_seg.pretrained.classifiers import check_preprocessing, load_classifier
 from keras_seg.pretrained.torch_classifiers import BATCH_NORM, CONVOLUTION, classifier_weights
 
 
@@ -28,6 +29,7 @@ def load_state_dict(model, tensors, *, source="the state dict", reset_classes=Fa
     weights = classifier_weights(tensors)
     if weights is not None:
         return load_classifier(model, weights, source, "torch")
+    check_preprocessing(model, _trained_on(model), source)
     known = layers_with_weights(model)
     weights, unknown = {}, []
     for key, array in tensors.items():
@@ -46,6 +48,13 @@ def load_state_dict(model, tensors, *, source="the state dict", reset_classes=Fa
         )
     weights.update({key: {"": np.empty(0)} for key in unknown})  # For `assign` to list as left over.
     return assign(model, weights, source=source, reset_classes=reset_classes)
+
+
+def _trained_on(model):
+    """The preprocessing of a network's reference, with which its state dicts are trained; None if unknown."""
+    row = registry.networks().get(model.name)
+    encoder = row and registry.encoders().get(row.default_encoder)
+    return row and (row.default("preprocessing") or (encoder and encoder.preprocessing))
 
 
 def from_torch(layer, kind, array):

@@ -28,10 +28,11 @@ NETWORKS = {
     if row.reference and fixture
 }
 
-# Preprocessing -> the RGB pixels of which it makes `x`: FCN's of voc_layers.py, torchvision's of its recipes,
-# SegNet's of webcam_demo.py.
+# Preprocessing -> the RGB pixels of which it makes `x`: FCN's of voc_layers.py, VGG's of its page,
+# torchvision's of its recipes, SegNet's of webcam_demo.py.
 UNDO = {
     "caffe": lambda x: np.add(x, (104.00699, 116.66877, 122.67892))[..., ::-1],
+    "keras": lambda x: np.add(x, (103.939, 116.779, 123.68))[..., ::-1],
     "torch": lambda x: np.add(x * (0.229, 0.224, 0.225), (0.485, 0.456, 0.406)) * 255,
     "bgr": lambda x: x[..., ::-1],
     "none": lambda x: x,
