@@ -12,7 +12,10 @@ _SMALLEST = 1e-7
 
 
 def dice(batch):
-    """1 - 2 sum(y p) / (sum(y) + sum(p)) (Milletari et al., 2016, arXiv:1606.04797)."""
+    """1 - 2 sum(y p) / (sum(y) + sum(p)) (Drozdzal et al., 2016, arXiv:1608.04117).
+
+    V-Net's (Milletari et al., 2016, arXiv:1606.04797) has sum(y^2) + sum(p^2) below.
+    """
     return tversky(batch, alpha=0.5, beta=0.5)
 
 
