@@ -8,7 +8,7 @@ from matplotlib.path import Path
 from keras_seg.cli import main
 from keras_seg.data import check_dataset, load_dataset, read_mask, read_sample
 from keras_seg.data.annotation.raster import fill_polygon
-from keras_seg.data.annotation.reading import decode_runs
+from keras_seg.data.annotation.runs import make_runs, uncompressed
 
 SIZE = (20, 30)
 SQUARE = [[5, 4], [15, 4], [15, 14], [5, 14]]
@@ -99,15 +99,19 @@ def test_coco_polygons_and_runs_become_ids_with_small_ones_on_top(tmp_path):
     np.testing.assert_array_equal(read_mask(out / "masks/val/b.png"), 2 * square)
 
 
+def _decoded(lengths, size):
+    return make_runs(lengths, (0, 0, size[1], size[0]), size, by_columns=True).decode()
+
+
 def test_compressed_runs_are_read_as_maskapi_defines_them():
     # The columns are 000, 011, 110, 111.
     mask = np.array([[0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 0, 1]], bool)
     runs = [4, 4, 1, 3]
-    np.testing.assert_array_equal(decode_runs(runs, (3, 4)), mask)
+    np.testing.assert_array_equal(_decoded(runs, (3, 4)), mask)
     # By hand: 4 "4", 4 "4", 1 "1", then 3 as the difference to the second, -1, five bits 11111: 48 + 31 "O".
-    np.testing.assert_array_equal(decode_runs("441O", (3, 4)), mask)
+    np.testing.assert_array_equal(_decoded(uncompressed("441O"), (3, 4)), mask)
     # A long run: 100 = 3 * 32 + 4, so 4 with the mark of more (52 + 32: "T"), then 3.
-    assert decode_runs("T3", (10, 10)).sum() == 0
+    assert _decoded(uncompressed("T3"), (10, 10)).sum() == 0
 
 
 @pytest.mark.parametrize(
@@ -115,11 +119,14 @@ def test_compressed_runs_are_read_as_maskapi_defines_them():
     [
         (lambda f: (f / "a.jpg").unlink(), r"a.jpg: does not exist"),
         (lambda f: (f / "a.json").write_text("{"), r"a.json: is not JSON"),
-        (lambda f: (f / "a.json").write_text("{}"), r"a.json: is no labelme file (KeyError: 'imagePath')"),
+        (
+            lambda f: (f / "a.json").write_text("{}"),
+            r"a.json: the file cannot be understood (KeyError: 'imagePath'); labelme's has",
+        ),
         (lambda f: _labelme(f, "a", [], (9, 9)), r"a.jpg: is 30 x 20 pixels, but was annotated as 9 x 9"),
         (
             lambda f: _labelme(f, "a", [_shape("dog", [[1, 1], [2, 2]], "line")]),
-            r"a.json: the shape 'dog' is a line of 2 points, which encloses nothing",
+            r"a.json: shape 1, 'dog', is a line of 2 points, which encloses nothing",
         ),
     ],
 )
@@ -136,7 +143,7 @@ def test_wrong_annotations_are_named_and_nothing_is_written(labelme, tmp_path, s
         ({"image_id": 9, "category_id": 3, "segmentation": [[0, 0, 9, 0, 9, 9]]}, "of the image 9"),
         ({"image_id": 0, "category_id": 3, "segmentation": [[0, 0, 9, 0]]}, "less than 3 points"),
         ({"image_id": 0, "category_id": 3, "segmentation": {"counts": [5]}}, "cover 5 of 600 pixels"),
-        ({"image_id": 0, "category_id": 3}, "is no COCO file of segmentations"),
+        ({"image_id": 0, "category_id": 3}, "annotation 1 cannot be understood (KeyError"),
     ],
 )
 def test_wrong_coco_files_are_named(tmp_path, annotation, message, capsys):
@@ -192,14 +199,14 @@ def test_a_point_that_is_nowhere_is_refused(labelme, tmp_path, point, capsys):
     (labelme / "a.json").write_text(text)
     assert main(["convert", str(labelme), "--output", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert "a.json: the shape 'dog' has the point [" in error or "OverflowError" in error
+    assert "a.json: shape 1, 'dog', has the point [" in error or "too large" in error
     _coco(
         tmp_path / "coco.json", [{"id": 1, "image_id": 0, "category_id": 3, "segmentation": [["X", 1] * 3]}]
     )
     (tmp_path / "coco.json").write_text((tmp_path / "coco.json").read_text().replace('"X", 1', point[1:-1]))
     assert main(["convert", str(tmp_path / "coco.json"), "--output", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert "coco.json: annotation 1 has the point [" in error or "OverflowError" in error
+    assert "coco.json: annotation 1 has the point [" in error or "too large" in error
     assert not (tmp_path / "out").exists()
 
 

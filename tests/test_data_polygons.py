@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from keras_seg.cli import main
-from keras_seg.data import load_dataset, read_sample
-from keras_seg.data.annotation.polygons import Coco, geojson, trace
-from keras_seg.inference import write_image
+from keras_seg.data.annotation.polygons import area, geojson, regions, trace
 
 CLASSES = ("ground", "tree", "house")
 
@@ -53,25 +50,26 @@ def test_geojson_names_each_region_and_leaves_out_what_is_ignored():
     json.dumps(found)
 
 
-def test_coco_converts_back_to_the_same_masks(tmp_path):
-    """By `convert`, which reads COCO; regions with holes included."""
-    random = np.random.default_rng(0)
-    coco, masks = Coco(CLASSES), {}
-    for number in range(4):
-        masks[f"{number}.png"] = random.integers(0, 3, (11, 13)).astype(np.uint8)
-        write_image(tmp_path / f"{number}.png", random.integers(0, 256, (11, 13, 3), np.uint8))
-        coco.add(f"{number}.png", masks[f"{number}.png"])
-    areas = sum(annotation["area"] for annotation in coco.content["annotations"])
-    assert areas == 4 * 11 * 13
-    (tmp_path / "polygons.json").write_text(json.dumps(coco.content))
-    assert main(["convert", str(tmp_path / "polygons.json"), "--output", str(tmp_path / "back")]) == 0
-    dataset = load_dataset(tmp_path / "back")
-    found = {}
-    for split in dataset.splits:
-        for sample in dataset.split(split):
-            found[sample.image.name] = read_sample(sample, dataset)[1]
-    ids = {name: index for index, name in enumerate(dataset.classes)}
-    back = np.array([ids[name] for name in CLASSES])
-    assert found.keys() == masks.keys()
-    for name, mask in masks.items():
-        np.testing.assert_array_equal(found[name], back[mask])
+def test_regions_have_the_mean_confidence_of_their_pixels():
+    random = np.random.default_rng(3)
+    mask = random.integers(0, 3, (30, 40)).astype(np.uint8)
+    mask[:3] = 255
+    confidence = random.random(mask.shape)
+    found = regions(mask, confidence, keep=[1, 2])
+    expected = []
+    for index in (1, 2):
+        labels, count = ndimage.label(mask == index, np.ones((3, 3)))
+        numbers = range(1, count + 1)
+        expected += zip(
+            ndimage.sum_labels(mask == index, labels, numbers),
+            ndimage.mean(confidence, labels, numbers),
+            strict=True,
+        )
+    np.testing.assert_allclose(
+        sorted((area(region.rings), region.score) for region in found), sorted(expected), rtol=1e-6
+    )
+
+
+def test_the_area_of_a_large_region_does_not_wrap_around():
+    ring = np.array([[0, 0], [60000, 0], [60000, 60000], [0, 60000]], np.int32)
+    assert area([ring]) == 3_600_000_000

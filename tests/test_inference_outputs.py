@@ -20,6 +20,7 @@ def predict(tmp_path):
     """Predicts one picture, and returns the folder of what was written."""
     predictor = SimpleNamespace(
         classes=CLASSES,
+        model=SimpleNamespace(name="unet"),
         colors=np.eye(3, dtype=np.uint8) * 255,
         predict=lambda image: Prediction(MASK, PROBABILITIES.max(-1)),
         probabilities=lambda image: PROBABILITIES,
@@ -76,6 +77,18 @@ def test_coco_holds_all_pictures(predict):
         ({"classes": ("car",)}, "--classes: no class is named 'car'; there are ground, tree, house"),
         ({"probabilities": "tiff"}, "--probabilities must be npz or png, received tiff"),
         ({"polygons": "svg"}, "--polygons must be geojson or coco, received svg"),
+        (
+            {"annotations": "voc"},
+            "--annotations must be label-studio or cvat or cvat-masks or coco or labelme, received voc",
+        ),
+        (
+            {"annotation_shapes": "masks"},
+            "--annotation-shapes is of --annotations; name its format, or drop it",
+        ),
+        (
+            {"annotations": "coco", "annotation_shapes": "boxes"},
+            "--annotation-shapes must be masks or polygons, received boxes",
+        ),
     ],
 )
 def test_what_cannot_be_written_is_one_line(predict, tmp_path, wanted, line):

@@ -9,7 +9,10 @@ from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 
-OUTPUTS = ("overlay", "confidence", "probabilities", "polygons", "classes")
+OUTPUTS = (
+    *("overlay", "confidence", "probabilities", "polygons"),
+    *("annotations", "annotation_shapes", "image_prefix", "classes"),
+)
 # What a server does not do; its signature `tiled` is another way.
 LOCAL = ("camera", *OUTPUTS[2:], "sliding", "overlap", "blend", "scales", "flip", "tta", "crf", "precision")
 
@@ -45,6 +48,22 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--polygons", metavar="geojson|coco", help="also write the outlines of the classes' regions"
+    )
+    parser.add_argument(
+        "--annotations",
+        metavar="FORMAT",
+        help="also write what an annotation tool reads, with scores: label-studio, cvat, cvat-masks, coco or "
+        "labelme",
+    )
+    parser.add_argument(
+        "--annotation-shapes",
+        metavar="masks|polygons",
+        help="how they give regions (default: polygons for coco and labelme)",
+    )
+    parser.add_argument(
+        "--image-prefix",
+        metavar="ADDRESS",
+        help="what stands before an image's name in Label Studio's tasks (default: /data/local-files/?d=)",
     )
     parser.add_argument(
         "--classes", metavar="NAME", nargs="+", help="keep these; pixels of the others become 255"
@@ -117,7 +136,8 @@ def _inputs(arguments, classes, colors, output, wanted):
     if not paths:
         for name in OUTPUTS[1:]:
             if wanted[name]:
-                raise InputError(f"--{name} is of pictures, a video gets its overlay alone; drop one of them")
+                flag = name.replace("_", "-")
+                raise InputError(f"--{flag} is of pictures, a video gets its overlay alone; drop one of them")
     check_targets(
         {path: outputs.targets(path) for path in paths}
         | {path: [video_target(path, output)] for path in videos}
@@ -155,7 +175,8 @@ def _ask_server(arguments):
     for name in LOCAL:
         value = getattr(arguments, name)
         if value is not None and value is not False:
-            raise InputError(f"--{name} works with --run alone, not with --server; drop one of them")
+            flag = name.replace("_", "-")
+            raise InputError(f"--{flag} works with --run alone, not with --server; drop one of them")
     from tqdm import tqdm
 
     from keras_seg.cli.quiet import quiet_start

@@ -87,8 +87,8 @@ def predict_files(predictor, paths, output, *, progress=iter, **wanted):
         paths: paths of pictures, as from `expand_inputs`.
         output: folder for the masks, `STEM.png` of class ids at the picture's size; made if missing.
         progress: wraps the list of pictures that is gone through, such as `tqdm.tqdm`.
-        **wanted: what to write in it too: `overlay`, `confidence`, `probabilities`, `polygons` and `classes`
-            of `Wanted`.
+        **wanted: what to write in it too: `overlay`, `confidence`, `probabilities`, `polygons`,
+            `annotations`, `annotation_shapes`, `image_prefix` and `classes` of `Wanted`.
 
     Returns:
         Summary.
@@ -98,7 +98,7 @@ def predict_files(predictor, paths, output, *, progress=iter, **wanted):
             beside it, there is no such class, or the output cannot be written.
     """
     paths = [Path(path) for path in paths]
-    outputs = Outputs(output, Wanted(**wanted), predictor.classes, predictor.colors)
+    outputs = Outputs(output, Wanted(**wanted), predictor.classes, predictor.colors, predictor.model.name)
     check_targets({path: outputs.targets(path) for path in paths})
     check_beside(paths, outputs.folder)
     outputs.make_folders()

@@ -1,5 +1,6 @@
 """What is written for a predicted picture, besides its mask."""
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from keras_seg import palette
-from keras_seg.data.annotation.polygons import Coco, geojson
+from keras_seg.data.annotation.formats import FORMATS, Writer
+from keras_seg.data.annotation.polygons import geojson, regions
+from keras_seg.data.annotation.shapes import BACKGROUNDS, Export, PredictedImage
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder, replacing
 from keras_seg.inference.images import drawing_path, write_image, write_mask
@@ -15,6 +18,8 @@ from keras_seg.palette import IGNORE
 
 PROBABILITIES = ("npz", "png")
 POLYGONS = ("geojson", "coco")
+LOCAL_FILES = "/data/local-files/?d="  # Where Label Studio serves files of its own machine.
+ANNOTATION_SHAPES = ("masks", "polygons")
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,10 @@ class Wanted:
         probabilities: `"npz"`: `probabilities/STEM.npz`, float16 [H, W, C] under the key `probabilities`;
             `"png"`: `probabilities/STEM-ID.png` for each class, grey of 16 bits, 65535 is certain.
         polygons: `"geojson"`: `polygons/STEM.geojson`; `"coco"`: one `polygons.json` of all pictures.
+        annotations: a key of `FORMATS`: what that annotation tool reads, in `annotations/`, with scores and
+            without the background.
+        annotation_shapes: `"masks"` or `"polygons"`, of regions without holes; None as the tool edits best.
+        image_prefix: what stands before the name of an image in Label Studio's tasks.
         classes: names of the classes to keep; the pixels of the others become 255, ignored. None for all.
 
     Raises:
@@ -38,12 +47,25 @@ class Wanted:
     confidence: bool = False
     probabilities: str | None = None
     polygons: str | None = None
+    annotations: str | None = None
+    annotation_shapes: str | None = None
+    image_prefix: str | None = None
     classes: tuple[str, ...] | None = None
 
     def __post_init__(self):
-        for name, known in (("probabilities", PROBABILITIES), ("polygons", POLYGONS)):
-            if getattr(self, name) not in (None, *known):
-                raise InputError(f"--{name} must be {' or '.join(known)}, received {getattr(self, name)}")
+        for name, known in (
+            ("probabilities", PROBABILITIES),
+            ("polygons", POLYGONS),
+            ("annotations", tuple(FORMATS)),
+            ("annotation_shapes", ANNOTATION_SHAPES),
+        ):
+            if (value := getattr(self, name)) not in (None, *known):
+                flag = name.replace("_", "-")
+                raise InputError(f"--{flag} must be {' or '.join(known)}, received {value}")
+        for name in ("annotation_shapes", "image_prefix"):
+            if getattr(self, name) is not None and self.annotations is None:
+                flag = name.replace("_", "-")
+                raise InputError(f"--{flag} is of --annotations; name its format, or drop it")
 
 
 class Outputs:
@@ -54,15 +76,27 @@ class Outputs:
         wanted: Wanted.
         classes: class names of the model in id order.
         colors: RGB per class, [C, 3].
+        model: name of the model.
 
     Raises:
         InputError: a class is not the model's.
     """
 
-    def __init__(self, folder, wanted, classes, colors):
+    def __init__(self, folder, wanted, classes, colors, model="keras_seg"):
         self.folder, self.wanted, self.classes, self.colors = Path(folder), wanted, classes, colors
         self._keep = None if wanted.classes is None else _ids(wanted.classes, classes)
-        self._coco = Coco(classes, self._keep)
+        self._writers = []  # And the ids of the classes that each gets.
+        colors = [tuple(map(int, color)) for color in colors]
+        if wanted.polygons == "coco":
+            export = Export(classes, colors, self.folder, "polygons")
+            save = functools.partial(_save_as, self.folder / "polygons.json")
+            self._writers.append((Writer("coco", export, save), self._keep))
+        if wanted.annotations:
+            shapes = wanted.annotation_shapes or FORMATS[wanted.annotations].shapes
+            prefix = LOCAL_FILES if wanted.image_prefix is None else wanted.image_prefix
+            export = Export(classes, colors, self.folder / "annotations", shapes, prefix, model)
+            drawn = [index for index in self._kept_ids() if index or classes[0] not in BACKGROUNDS]
+            self._writers.append((Writer(wanted.annotations, export, _save), drawn))
 
     def targets(self, path):
         """Paths of all that `write` writes for a picture."""
@@ -78,11 +112,15 @@ class Outputs:
             names += [f"probabilities/{self._probability_name(stem, index)}" for index in self._kept_ids()]
         if wanted.polygons == "geojson":
             names.append(f"polygons/{stem}.geojson")
-        return [self.folder / name for name in names]
+        found = [self.folder / name for name in names]
+        if wanted.annotations and FORMATS[wanted.annotations].is_per_image:
+            found += FORMATS[wanted.annotations].targets(self.folder / "annotations", stem)
+        return found
 
     def make_folders(self):
         """Makes what is missing of the folder; raises InputError where it cannot."""
-        for folder in {target.parent for target in self.targets(Path("any"))}:
+        folders = {target.parent for target in self.targets(Path("any"))}
+        for folder in folders | ({self.folder / "annotations"} if self.wanted.annotations else set()):
             make_folder(folder)
 
     def write(self, path, image, prediction, probabilities=None):
@@ -107,14 +145,15 @@ class Outputs:
         if self.wanted.polygons == "geojson":
             content = geojson(mask, self.classes, self._keep)
             _write_json(self.folder / "polygons" / f"{stem}.geojson", content)
-        elif self.wanted.polygons == "coco":
-            self._coco.add(path.name, mask)
+        for writer, keep in self._writers:
+            found = regions(mask, prediction.confidence, keep)
+            writer.add(PredictedImage(path, mask.shape, found))
         write_mask(self.folder / f"{stem}.png", mask)
 
     def finish(self):
         """Writes what is of all pictures."""
-        if self.wanted.polygons == "coco":
-            _write_json(self.folder / "polygons.json", self._coco.content)
+        for writer, _ in self._writers:
+            writer.finish()
 
     def _kept(self, mask):
         if self._keep is None:
@@ -148,5 +187,13 @@ def _ids(names, classes):
 
 
 def _write_json(path, content):
+    _save(path, json.dumps(content).encode())
+
+
+def _save(path, contents):
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content), encoding="utf-8")
+        temporary.write_bytes(contents)
+
+
+def _save_as(path, _, contents):
+    _save(path, contents)

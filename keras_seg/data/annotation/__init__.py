@@ -1,1 +1,1 @@
-"""What annotation tools write and read."""
+"""What annotation tools write and read: a file a format, between which all are shapes in pixels."""

@@ -1,13 +1,13 @@
-"""Masks as polygons: GeoJSON for one picture, COCO for many.
+"""The regions of a mask and their outlines, and GeoJSON of them.
 
-Outlines run along the edges of pixels, in pixels from the upper left corner of the picture, x to the right
-and y down; their area is the number of pixels.
+Outlines run along the edges of pixels, in pixels from the upper left corner of the image, x to the right and
+y down; their area is the number of pixels.
 """
 
 import cv2
 import numpy as np
 
-from keras_seg.data.annotation.raster import fill_polygon
+from keras_seg.data.annotation.shapes import Region
 from keras_seg.palette import IGNORE
 
 
@@ -42,8 +42,35 @@ def _without_straights(points):
     return points[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
 
 
+def regions(mask, confidence=None, keep=None) -> list[Region]:
+    """Finds the regions of a predicted mask.
+
+    Args:
+        mask: class ids [H, W]; 255 is left out.
+        confidence: float [H, W] in 0..1; None for certain.
+        keep: ids of the classes to find; None for all.
+
+    Returns:
+        Regions, class by class.
+    """
+    found = []
+    for index in _present(mask, keep):
+        pixels = mask == index
+        scores, labels = None, None
+        if confidence is not None:
+            count, labels = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)
+            sums = np.bincount(labels.ravel(), np.ravel(confidence), minlength=count)
+            scores = sums / np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+        for rings in trace(pixels):
+            # The leftmost corner of the highest edge is the upper left one of a pixel of the region.
+            x, y = min(rings[0].tolist(), key=lambda point: (point[1], point[0]))
+            score = 1.0 if scores is None else float(scores[labels[y, x]])
+            found.append(Region(index, score, rings))
+    return found
+
+
 def geojson(mask, classes, keep=None):
-    """The regions of a picture's mask as a GeoJSON FeatureCollection.
+    """The regions of a image's mask as a GeoJSON FeatureCollection.
 
     Args:
         mask: class ids [H, W]; 255 is left out.
@@ -56,7 +83,7 @@ def geojson(mask, classes, keep=None):
     features = [
         {
             "type": "Feature",
-            "properties": {"class": classes[index], "id": index, "pixels": _area(rings)},
+            "properties": {"class": classes[index], "id": index, "pixels": area(rings)},
             "geometry": {"type": "Polygon", "coordinates": [[*r.tolist(), r[0].tolist()] for r in rings]},
         }
         for index in _present(mask, keep)
@@ -65,66 +92,15 @@ def geojson(mask, classes, keep=None):
     return {"type": "FeatureCollection", "features": features}
 
 
-class Coco:
-    """The regions of many masks as a COCO data set, picture by picture.
-
-    A region with holes, which a COCO polygon cannot have, is given by its runs.
-
-    Args:
-        classes: class names in id order; COCO's category ids are these ids plus 1.
-        keep: ids of the classes to trace; None for all.
-
-    Attributes:
-        content: dict with `images`, `annotations` and `categories`.
-    """
-
-    def __init__(self, classes, keep=None):
-        self.keep = keep
-        categories = [{"id": index, "name": name} for index, name in enumerate(classes, start=1)]
-        self.content = {"images": [], "annotations": [], "categories": categories}
-
-    def add(self, name, mask):
-        """Adds a picture by its file name and class ids [H, W], 255 is left out."""
-        height, width = mask.shape
-        images, annotations = self.content["images"], self.content["annotations"]
-        images.append({"id": len(images) + 1, "file_name": name, "height": height, "width": width})
-        for index in _present(mask, self.keep):
-            for rings in trace(mask == index):
-                (left, top), (right, bottom) = rings[0].min(axis=0).tolist(), rings[0].max(axis=0).tolist()
-                annotation = {
-                    "id": len(annotations) + 1,
-                    "image_id": len(images),
-                    "category_id": index + 1,
-                    "bbox": [left, top, right - left, bottom - top],
-                    "area": _area(rings),
-                    "iscrowd": 0,
-                    "segmentation": _segmentation(rings, mask.shape),
-                }
-                annotations.append(annotation)
-
-
 def _present(mask, keep):
     found = [int(index) for index in np.unique(mask) if index != IGNORE]
     return found if keep is None else [index for index in found if index in keep]
 
 
-def _area(rings):
-    """Shoelace formula: the outline's area less that of the holes."""
-    areas = [abs(int(x @ np.roll(y, 1) - y @ np.roll(x, 1))) // 2 for x, y in (ring.T for ring in rings)]
+def area(rings):
+    """Returns the pixels of a region: by the shoelace formula its outline's area less that of its holes."""
+    areas = [
+        abs(int(x @ np.roll(y, 1) - y @ np.roll(x, 1))) // 2
+        for x, y in (ring.T.astype(np.int64) for ring in rings)
+    ]
     return areas[0] - sum(areas[1:])
-
-
-def _segmentation(rings, size):
-    if len(rings) == 1:
-        return [rings[0].ravel().tolist()]
-    return {
-        "counts": _runs(np.logical_xor.reduce([fill_polygon(ring, size) for ring in rings])),
-        "size": list(size),
-    }
-
-
-def _runs(mask):
-    """Lengths of the runs of 0 and 1 in turn, column by column."""
-    flat = np.concatenate([[False], mask.ravel(order="F")])
-    changes = np.flatnonzero(flat[1:] != flat[:-1])
-    return np.diff(np.concatenate([[0], changes, [flat.size - 1]])).tolist()
