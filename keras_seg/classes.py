@@ -1,5 +1,6 @@
 """Which names and colors classes may have, wherever they are read from."""
 
+from keras_seg.errors import spelled_out
 from keras_seg.texts import is_text
 
 MAX_CLASSES = 254  # ids 0..253 in a uint8 mask; 254 marks a value that is no class, 255 is ignored
@@ -16,8 +17,12 @@ VOC_CLASSES = (
 
 def class_names(value):
     """Returns the class names that a value of JSON holds as a tuple, or None where it is no `NAMES`."""
-    is_right = is_list_of(value, str) and all(map(is_text, value)) and len(set(value)) == len(value)
+    is_right = is_list_of(value, str) and all(map(_is_name, value)) and len(set(value)) == len(value)
     return tuple(value) if is_right and len(value) <= MAX_CLASSES else None
+
+
+def _is_name(text):
+    return is_text(text) and spelled_out(text) == text  # Reports print it.
 
 
 def class_colors(value):

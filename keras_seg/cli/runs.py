@@ -4,6 +4,7 @@ import json
 import sys
 
 from keras_seg.cli.run_folders import find_runs
+from keras_seg.errors import spelled_out
 
 # title -> key of a row, and how its value is written
 COLUMNS = (
@@ -36,7 +37,7 @@ def run(arguments):
     """Prints the table; a run that cannot be read is named on standard error."""
     rows, problems = find_runs(arguments.folder)
     for problem in problems:
-        print(f"skipped: {' '.join(problem.split())}", file=sys.stderr)
+        print(f"skipped: {spelled_out(problem)}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(rows, indent=2))
     elif rows:
@@ -57,4 +58,5 @@ def format_table(rows):
 def _text(value, form):
     if value is None:
         return "-"
-    return "x".join(map(str, value)) if isinstance(value, list) else form.format(value)
+    # The folder may be somebody else's.
+    return spelled_out("x".join(map(str, value)) if isinstance(value, list) else form.format(value))

@@ -19,7 +19,7 @@ from keras_seg.data.headers import png_kind
 from keras_seg.data.inspection import Facts, Problem, inspect_mask, inspect_pair
 from keras_seg.data.reading import parallel_map
 from keras_seg.data.samples import Dataset
-from keras_seg.errors import InputError
+from keras_seg.errors import InputError, spelled_out
 from keras_seg.files import regular_file
 from keras_seg.palette import IGNORE
 
@@ -65,7 +65,7 @@ def _look(dataset, with_print=False):
 
 def _first_of_each_kind(problems):
     counts = Counter(problem.kind for problem in problems)
-    first = {problem.kind: problem.text for problem in reversed(problems)}
+    first = {problem.kind: spelled_out(problem.text) for problem in reversed(problems)}
     return [
         first[kind] + (f" ({count - 1} more like it)" if count > 1 else "") for kind, count in counts.items()
     ]

@@ -11,7 +11,7 @@ from keras_seg import palette
 from keras_seg.data.labels import NO_CLASS
 from keras_seg.data.reading import read_sample
 from keras_seg.data.writing import format_description
-from keras_seg.errors import InputError
+from keras_seg.errors import InputError, spelled_out
 
 _MOST_LINES = 10  # Problems of one kind that the text lists
 _MOST_SIZES = 5
@@ -74,8 +74,8 @@ def draw_sheet(report, count=6):
     dataset = report.dataset
     samples = [sample for split in dataset.splits.values() for sample in split] if dataset else []
     samples = [samples[index] for index in np.random.default_rng(0).permutation(len(samples))]
-    named = {problem.text.split(": ")[0] for problem in (*report.errors, *report.warnings)}
-    is_bad = [bool(named & {str(sample.image), str(sample.mask)}) for sample in samples]
+    named = {spelled_out(problem.text.split(": ")[0]) for problem in (*report.errors, *report.warnings)}
+    is_bad = [bool(named & {spelled_out(sample.image), spelled_out(sample.mask)}) for sample in samples]
     rows = _rows(compress(samples, is_bad), dataset, count // 2)
     rows += _rows(compress(samples, map(not_, is_bad)), dataset, count - len(rows))
     if not rows:
@@ -139,7 +139,6 @@ def _problem_lines(problems):
     for problem in problems:
         seen[problem.kind] += 1
         if seen[problem.kind] <= _MOST_LINES:
-            text = "\\n".join(problem.text.splitlines())  # Names of files may hold line breaks.
-            lines.append(f"  [{problem.kind}] {text}")
+            lines.append(f"  [{problem.kind}] {spelled_out(problem.text)}")
     more = (f"  [{kind}] and {n - _MOST_LINES} more (--json lists all)" for kind, n in seen.items())
     return lines + [line for line, n in zip(more, seen.values(), strict=True) if n > _MOST_LINES]
