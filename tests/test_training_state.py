@@ -1,6 +1,8 @@
 """The file that a training goes on from: whole, or recognized as damaged."""
 
 import itertools
+import struct
+import zipfile
 
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ from keras_seg import InputError
 from keras_seg.training.checkpoints import Checkpoints, parse_interval
 from keras_seg.training.history import is_better
 from keras_seg.training.state import (
+    NOTES,
     Progress,
     newest_state,
     read_group,
@@ -136,3 +139,63 @@ def test_the_best_model_is_the_first_of_the_highest_score_and_the_last_where_the
         if is_better(score, best):
             best, found = score, epoch
     assert found == kept
+
+
+def rewrite(path, name, content):
+    """Replaces a member of a state, whose checksum is right again."""
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, kept in {**members, name: content}.items():
+            archive.writestr(member, kept)
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        b"[" * 100_000,
+        b'{"steps_per_epoch": 4, "step": 0.5}',
+        b'{"steps_per_epoch": 0, "step": 1}',
+        b'{"steps_per_epoch": 4, "step": -1}',
+        b'{"steps_per_epoch": 4, "step": 1, "rows": [{"epoch": "one", "val_mean_iou": 1}]}',
+        b'{"steps_per_epoch": 4, "step": 1, "rows": [{}]}',
+        b'{"steps_per_epoch": 4, "step": 1, "best": "all"}',
+        b'{"steps_per_epoch": 4, "step": 1, "more": 1}',
+    ],
+)
+def test_a_state_whose_notes_are_those_of_no_training_is_damaged(tmp_path, notes):
+    write(tmp_path, 1)
+    rewrite(states(tmp_path)[0], NOTES, notes)
+    with pytest.raises(InputError, match="is damaged, and there is no other checkpoint") as error:
+        newest_state(tmp_path, lambda line: None)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def array_bytes(header, data=bytes(24)):
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"text",
+        array_bytes(b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), "),
+        array_bytes(b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", bytes(4)),
+        array_bytes(b"{'descr': 'V4000000000', 'fortran_order': False, 'shape': (2, 3), }"),
+        array_bytes(b"{'descr': '|O', 'fortran_order': False, 'shape': (2, 3), }"),
+        b"\x93NUMPY\2\0" + b"\xff" * 4,
+    ],
+    ids=["nothing", "text", "open header", "too short", "claims", "objects", "long header"],
+)
+def test_an_array_that_is_none_or_declares_more_than_there_is_is_one_line(tmp_path, content):
+    write(tmp_path, 1)
+    path = states(tmp_path)[0]
+    rewrite(path, "model/00000.npy", content)
+    rewrite(path, "metrics/00000.npy", content)
+    restored = variables(0)
+    for read in (lambda: restore_state(path, {"model": restored}), lambda: read_group(path, "metrics")):
+        with pytest.raises(InputError, match="train the run anew") as error:
+            read()
+        assert str(path) in str(error.value) and len(str(error.value).splitlines()) == 1
+    np.testing.assert_array_equal(restored[0], variables(0)[0])

@@ -5,6 +5,7 @@ so a file that was cut off or changed is told from a whole one.
 """
 
 import json
+import math
 import os
 import re
 import zipfile
@@ -15,10 +16,13 @@ import numpy as np
 
 from keras_seg.errors import InputError
 from keras_seg.files import regular_file, replacing
+from keras_seg.texts import shown
+from keras_seg.weights_files import open_zip, reading
 
 NAME = "step-{:08d}.npz"
 KEPT = 2
 NOTES = "notes.json"
+WAY_OUT = "train the run anew"
 
 
 @dataclass
@@ -36,6 +40,15 @@ class Progress:
     step: int = 0
     rows: list = field(default_factory=list)
     best: float | None = None
+
+    def check(self):
+        """Checks that these are what a training writes; raises ValueError for what it does not."""
+        counts = (type(self.steps_per_epoch), type(self.step)) == (int, int)
+        if not counts or self.steps_per_epoch < 1 or self.step < 0:
+            raise ValueError(f"its {NOTES} counts {shown(self.step)} steps of {shown(self.steps_per_epoch)}")
+        is_right = isinstance(self.rows, list) and all(map(_is_row, self.rows))
+        if not is_right or not (self.best is None or _is_number(self.best)):
+            raise ValueError(f"its {NOTES} holds no metrics of epochs")
 
     @property
     def epoch(self):
@@ -86,7 +99,7 @@ def restore_state(path, groups):
         InputError: They are not the variables that were written.
     """
     members = _members(groups)
-    with zipfile.ZipFile(path) as archive:
+    with reading(path, WAY_OUT), open_zip(path) as archive:
         wanted = {member: tuple(variable.shape) for member, variable in members}
         present = set(archive.namelist()) - {NOTES}
         stored = {member: _shape(archive, member) for member in wanted if member in present}
@@ -95,7 +108,7 @@ def restore_state(path, groups):
         if differing or surplus:
             raise InputError(
                 f"{path}: is not of this network and optimizer, {len(differing) + len(surplus)} arrays "
-                f"differ, first {(differing + surplus)[0]}; train the run anew"
+                f"differ, first {(differing + surplus)[0]}; {WAY_OUT}"
             )
         for member, variable in members:
             with archive.open(member) as stream:
@@ -103,11 +116,12 @@ def restore_state(path, groups):
 
 
 def read_group(path, name):
-    """The arrays of one group."""
-    with zipfile.ZipFile(path) as archive:
+    """The arrays of one group; raises InputError."""
+    with reading(path, WAY_OUT), open_zip(path) as archive:
         members = [member for member in archive.namelist() if member.startswith(f"{name}/")]
         arrays = []
         for member in sorted(members):
+            _shape(archive, member)
             with archive.open(member) as stream:
                 arrays.append(np.lib.format.read_array(stream, allow_pickle=False))
         return arrays
@@ -129,12 +143,13 @@ def newest_state(folder, report):
     damaged = None
     for path in states(folder):
         try:
-            with zipfile.ZipFile(regular_file(path)) as archive:
+            with open_zip(regular_file(path)) as archive:
                 broken = archive.testzip()
                 if broken is not None:
                     raise zipfile.BadZipFile(f"bad checksum of {broken}")
                 progress = Progress(**json.loads(archive.read(NOTES)))
-        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+                progress.check()
+        except Exception as error:  # Zip and JSON answer damaged files with many kinds.
             report(f"{path}: is damaged ({error}); going on from the checkpoint before")
             damaged = path
         else:
@@ -173,6 +188,18 @@ def step_of(path):
     return int(match.group(1)) if match else None
 
 
+def _is_number(value):
+    return type(value) in (int, float)
+
+
+def _is_row(row):
+    return (
+        isinstance(row, dict)
+        and all(map(_is_number, row.values()))
+        and {"epoch", "val_mean_iou"} <= row.keys()
+    )
+
+
 def _members(groups):
     return [
         (f"{name}/{index:05d}.npy", variable)
@@ -182,8 +209,12 @@ def _members(groups):
 
 
 def _shape(archive, member):
+    """The shape of a member's array; raises ValueError where it declares another size than it has."""
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
-            return np.lib.format.read_array_header_1_0(stream)[0]
-        return np.lib.format.read_array_header_2_0(stream)[0]
+        is_first = np.lib.format.read_magic(stream) == (1, 0)
+        read = np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        declared, held = math.prod(shape) * dtype.itemsize, archive.getinfo(member).file_size - stream.tell()
+    if declared != held:
+        raise ValueError(f"its {member} declares {declared} bytes and holds {held}")
+    return shape
