@@ -61,6 +61,20 @@ def open_zip(path):
     return archive
 
 
+def check_sums(archive):
+    """Compares what an archive holds with its checksums, which readers of single members pass over.
+
+    Args:
+        archive: `zipfile.ZipFile`.
+
+    Raises:
+        ValueError: A member was damaged.
+    """
+    damaged = archive.testzip()
+    if damaged:
+        raise ValueError(f"Bad CRC-32 of {damaged}")
+
+
 def member_start(file, info):
     """The position of a member's first byte in an archive without compression.
 

@@ -169,6 +169,14 @@ def test_a_file_cut_short_is_refused(tmp_path, layout):
         refusal(path)
 
 
+def test_numbers_that_are_not_their_checksum_are_refused(tmp_path):
+    path = write(tmp_path / "net.pth", "zip", dumps({"conv.weight": tensor()}))
+    content = bytearray(path.read_bytes())
+    content[content.index(WEIGHT.tobytes()) + 5] ^= 1
+    path.write_bytes(content)
+    assert "Bad CRC-32 of net/data/0" in refusal(path)
+
+
 def test_views_of_one_large_storage_do_not_hold_it_each(tmp_path):
     storage = np.zeros(4_000_000, "f4")
     table = {str(i): tensor(size=storage.size, shape=(2,), strides=(storage.size - 1,)) for i in range(20)}

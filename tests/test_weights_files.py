@@ -1,5 +1,6 @@
 """Weights files that would read other files, claim more than they hold, or break their readers."""
 
+import io
 import json
 import struct
 import tracemalloc
@@ -206,6 +207,17 @@ def test_encrypted_and_compressed_members_are_refused(tmp_path, saved, claim):
     change_headers(tmp_path / "best.keras", **claim)
     for line in (refused_by_load_weights(tmp_path / "best.keras"), refused_as_a_run(tmp_path)):
         assert "is compressed or encrypted" in line
+
+
+def test_a_keras_file_whose_numbers_are_not_its_checksums_is_refused(tmp_path, saved):
+    path = tmp_path / "net.keras"
+    write_keras(path, saved)
+    content = bytearray(path.read_bytes())
+    with h5py.File(io.BytesIO(saved["model.weights.h5"])) as file:
+        kernel = file[KERNEL][()].tobytes()
+    content[content.index(kernel) + 5] ^= 1
+    path.write_bytes(content)
+    assert "Bad CRC-32 of model.weights.h5" in refused_by_load_weights(path)
 
 
 @pytest.mark.parametrize(

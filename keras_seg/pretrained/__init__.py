@@ -14,7 +14,7 @@ from keras_seg.pretrained.published import resolve_weights
 from keras_seg.pretrained.saved_models import load_model
 from keras_seg.pretrained.state_dict import load_state_dict
 from keras_seg.pretrained.torch_files import read_pth, read_safetensors
-from keras_seg.weights_files import open_hdf5, open_keras, reading
+from keras_seg.weights_files import check_sums, open_hdf5, open_keras, open_zip, reading
 
 __all__ = ["assign", "load_blobs", "load_model", "load_state_dict", "load_weights", "resolve_weights"]
 
@@ -83,6 +83,8 @@ def _load_weights_h5(model, path):
 
 
 def _load_keras(model, path):
+    with open_zip(path) as archive:
+        check_sums(archive)
     with open_keras(path) as (config, root):
         weights = read_weights_h5(root, path, layers_with_weights(model))
         check_preprocessing(model, preprocessing_of(config), path)

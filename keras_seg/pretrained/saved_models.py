@@ -10,7 +10,7 @@ import keras_seg.layers  # noqa: F401  (registers those that a file names)
 from keras_seg.errors import InputError
 from keras_seg.initial_weights import initializers, without_initial_weights
 from keras_seg.pretrained.keras_files import read_weights_h5
-from keras_seg.weights_files import open_keras, open_zip, reading
+from keras_seg.weights_files import check_sums, open_keras, open_zip, reading
 
 
 def load_model(path, way_out="save it again"):
@@ -31,21 +31,20 @@ def load_model(path, way_out="save it again"):
     """
     path = Path(path)
     with reading(path, way_out), ThreadPoolExecutor(1) as pool, open_keras(path) as (config, weights):
-        damaged = pool.submit(_damaged, path)  # Half a second, while the network is built.
+        checked = pool.submit(_check_sums, path)  # Half a second, while the network is built.
         model = keras.saving.deserialize_keras_object(without_initial_weights(config))
         for entry in config["config"]["layers"]:
             layer = model.get_layer(entry["name"])
             for name, value in initializers(entry["config"]).items():
                 setattr(layer, name, keras.initializers.get(value))
-        if damaged.result():
-            raise ValueError(f"Bad CRC-32 of {damaged.result()}")
+        checked.result()
         _fill(model, read_weights_h5(weights, path, {layer.name: layer for layer in model.layers}), path)
     return model
 
 
-def _damaged(path):
+def _check_sums(path):
     with open_zip(path) as archive:
-        return archive.testzip()
+        check_sums(archive)
 
 
 def _fill(model, arrays, path):

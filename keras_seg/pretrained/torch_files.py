@@ -9,7 +9,7 @@ from safetensors import safe_open
 from keras_seg.errors import InputError
 from keras_seg.pretrained.lazy import LazyArray
 from keras_seg.pretrained.torch_pickle import Tensor, read_pickle
-from keras_seg.weights_files import member_start, open_zip
+from keras_seg.weights_files import check_sums, member_start, open_zip
 
 # safetensors' names of NumPy's types.
 _TYPES = {"F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1"}
@@ -63,6 +63,7 @@ def read_pth(file, path):
 def _read_zip(file):
     """What was saved, where its storages lie, `{key: (first byte, bytes)}`, and the byte order as NumPy's."""
     with open_zip(file) as archive:
+        check_sums(archive)
         folder = archive.namelist()[0].partition("/")[0]
         if archive.getinfo(f"{folder}/data.pkl").file_size > _LONGEST_PICKLE:
             raise ValueError("its pickle is too long for a state dict")
