@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 from data_helpers import picture, pillow
 from PIL import Image
+from serving_helpers import claims, gif
 
 from keras_seg.data import read_image, read_mask
+from keras_seg.data.reading import read_header
+from keras_seg.data.samples import Sample
 from keras_seg.errors import InputError
+from keras_seg.gif import frame_sizes
 
+PHOTO = picture(8, 24)
 IDS = np.arange(12 * 16).reshape(12, 16) % 3
 
 
@@ -92,3 +97,30 @@ def test_a_bmp_that_names_the_usual_order_of_colors_is_read(tmp_path):
     data = np.dstack([image[::-1, :, ::-1], image[..., :1]]).tobytes()
     (tmp_path / "a.bmp").write_bytes(_bmp(32, 3, data, struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)))
     np.testing.assert_array_equal(read_image(tmp_path / "a.bmp"), image)
+
+
+def animation(height, width):
+    """A GIF of 8 x 24 pixels, whose second frame is another's."""
+    second = gif([np.zeros((height, width, 3), np.uint8)], optimize=False)
+    return gif([PHOTO])[:-1] + second[second.index(b",\0\0\0\0") :]
+
+
+def test_a_gif_with_a_larger_frame_is_as_large_as_it_is_decoded(tmp_path):
+    path = tmp_path / "image.gif"
+    path.write_bytes(animation(16, 40))
+    assert list(frame_sizes(path.read_bytes())) == [(8, 24), (16, 40)]
+    assert read_header(Sample(path, path)).size == read_image(path).shape[:2] == (16, 40)
+
+
+def test_a_frame_that_the_decoder_leaves_out_does_not_count(tmp_path):
+    path = tmp_path / "image.gif"
+    path.write_bytes(animation(16, 40)[:-20])
+    assert read_header(Sample(path, path)).size == read_image(path).shape[:2]
+
+
+def test_no_frame_of_a_gif_may_have_more_pixels_than_can_be_read(tmp_path):
+    path = tmp_path / "image.gif"
+    contents = animation(16, 40)
+    path.write_bytes(claims(contents, contents.rindex(b",\0\0\0\0") + 5, "<HH", 65535, 65535))
+    with pytest.raises(InputError, match="says that it is 65535 x 65535 pixels"):
+        read_image(path)

@@ -7,10 +7,11 @@ import io
 import warnings
 from typing import NamedTuple
 
-from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, TiffImagePlugin
+from PIL import BmpImagePlugin, JpegImagePlugin, TiffImagePlugin
 
 from keras_seg.data import tiff
 from keras_seg.errors import InputError
+from keras_seg.gif import frame_sizes
 
 # In color these fill 384 MiB; TensorFlow's decoders refuse 512 MiB in words that nobody understands.
 MAX_PIXELS = 1 << 27
@@ -28,7 +29,6 @@ _MAGIC = {
 # Pillow's own open() refuses large pictures without a word on how large, and tries every format in turn.
 _OPENERS = {
     "JPEG": JpegImagePlugin.JpegImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
 }
@@ -104,6 +104,8 @@ def stored_size(contents: bytes) -> tuple[int, int] | None:
             return _webp_size(contents)  # Pillow would decode it.
         if name == "PNG":
             return _png_size(contents)  # Pillow would read every text in it.
+        if name == "GIF":
+            return _gif_size(contents)  # Pillow knows but its first frame.
         if name != "TIFF":  # Which may have its header at its end
             contents = contents[:_HEADER_BYTES]
         with warnings.catch_warnings():
@@ -129,6 +131,12 @@ def _png_size(contents):
         return None
     width, height = (int.from_bytes(contents[at : at + 4], "big") for at in (16, 20))
     return (height, width) if width and height else None
+
+
+def _gif_size(contents):
+    """The decoder gives the first frame on a ground as high and as wide as any."""
+    heights, widths = zip(*frame_sizes(contents), strict=True)
+    return (max(heights), max(widths)) if 0 not in heights + widths else None
 
 
 def _webp_size(contents):

@@ -107,7 +107,8 @@ def read_header(sample: Sample | ArraySample, with_mask: bool = True) -> Header:
         with regular_file(sample.image).open("rb") as file:
             contents = file.read(EXIF_SEARCH_BYTES)
             size = stored_size(contents)
-            if size is None:  # A TIFF's header may be at the end; others are damaged or no pictures.
+            # A TIFF's header may be at the end, and a GIF's largest frame; others are damaged or no pictures.
+            if size is None or format_name(contents) == "GIF":
                 contents += file.read()
                 size = stored_size(contents)
     except OSError as error:
@@ -116,7 +117,7 @@ def read_header(sample: Sample | ArraySample, with_mask: bool = True) -> Header:
     name, orientation = format_name(contents), 1
     if name == "JPEG" and b"Exif" in contents:
         orientation = int(_run("orientation", contents[:EXIF_SEARCH_BYTES]))
-    if size is None:
+    if size is None or name == "GIF":  # Of whose frames the decoder leaves out those that are damaged.
         size = decode_bytes(sample.image, contents, "image").shape[:2]
     elif orientation >= 5:  # The picture lies on its side.
         size = size[::-1]
