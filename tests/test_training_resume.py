@@ -1,18 +1,12 @@
 """A training that is killed, stopped or cut short by a full disk, and what it goes on with."""
 
 import errno
-import hashlib
-import json
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
-import time
-import zipfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,43 +17,18 @@ from keras_seg.training import trainer
 from keras_seg.training.distribution import Replicas
 from keras_seg.training.history import History
 from keras_seg.training.run_folder import note_finished
-from keras_seg.training.state import NOTES, newest_state, states
+from keras_seg.training.state import newest_state, states
+from tests.attack.kills import (
+    EPOCHS,
+    MORE_STATE,
+    SETTINGS,
+    STAGES,
+    STEPS,
+    assert_same,
+    kill_after,
+)
 
-EPOCHS, STEPS = 3, 4  # 10 images in batches of 3, the last of 1
-SETTINGS = {
-    "model": "fcn8",
-    "model_options": {"fc_filters": 16},
-    "image_size": (32, 32),
-    "batch_size": 3,
-    "epochs": EPOCHS,
-    "weights": "none",
-    "learning_rate": 1e-3,
-    "average": 0.9,
-    "augment": True,
-}
-# Besides dropout, Adam and the average, all else that has a state of its own or follows from the step.
-MORE_STATE = {
-    "weight_decay": 1e-4,
-    "accumulate": 2,
-    "freeze_epochs": 1,
-    "schedule": "plateau",
-    "drop_epochs": 1,
-}
 EAGER = {**MORE_STATE, "augment": False}
-STAGES = ((1, 4), (1, 4), (1, 8), (1, 8), (1, 8))
-CHILD = """
-import json, os, sys
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-import keras_seg.encoders.vgg16
-module = sys.modules["keras_seg.encoders.vgg16"]
-module.STAGES = json.loads(sys.argv[1])
-from keras_seg import TrainConfig, train
-settings = json.loads(sys.argv[2])
-if "resume" in settings:
-    train(**settings)
-else:
-    train(TrainConfig.from_dict(settings))
-"""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -92,43 +61,6 @@ def go_on(folder, **settings):
     return train(resume=folder, report=print, **settings)
 
 
-def state_digest(run):
-    """SHA-256 of all that the last state holds: weights, optimizer, random state."""
-    with zipfile.ZipFile(states(run.path / "checkpoints")[0]) as archive:
-        content = [archive.read(name) for name in sorted(archive.namelist()) if name != NOTES]
-        return hashlib.sha256(b"".join(content)).hexdigest()
-
-
-def best_digest(run):
-    return hashlib.sha256(b"".join(np.asarray(w).tobytes() for w in run.load_model().weights)).hexdigest()
-
-
-def assert_same(run, whole, title):
-    for name, digest in (("state", state_digest), ("best.keras", best_digest)):
-        print(f"{title}: {name} {digest(run)} uninterrupted {digest(whole)}")
-        assert digest(run) == digest(whole)
-    assert (run.path / "history.csv").read_bytes() == (whole.path / "history.csv").read_bytes()
-
-
-def kill_after(settings, folder, steps, delay):
-    """Starts a training as a process of its own, and kills it once `steps` steps are on disk."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", CHILD, json.dumps(STAGES), json.dumps(settings)],
-        cwd=Path(__file__).parent.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 300
-    while process.poll() is None and time.monotonic() < deadline:
-        newest = states(folder / "checkpoints")[:1] if folder.exists() else []
-        if newest and int(newest[0].stem.removeprefix("step-")) >= steps:
-            time.sleep(delay)
-            break
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    errors = process.communicate()[1]
-    assert process.returncode in (0, -signal.SIGKILL), errors
-    return process.returncode
-
-
 def test_a_killed_run_goes_on_to_the_same_bits(shapes_folder, tmp_path):
     whole, folder = train(config(shapes_folder, tmp_path / "whole"), report=print), tmp_path / "run"
     settings = config(shapes_folder, folder, checkpoint_every="1").to_dict()
@@ -138,23 +70,6 @@ def test_a_killed_run_goes_on_to_the_same_bits(shapes_folder, tmp_path):
     done = newest_state(folder / "checkpoints", print)[1].step
     print(f"killed {delay:.3f} s after step {steps}, status {status}; the newest state is of step {done}")
     assert_same(go_on(folder), whole, "killed and resumed")
-    assert not [path.name for path in (folder / "checkpoints").glob(".*")]
-
-
-@pytest.mark.long
-def test_a_run_killed_many_times_goes_on_to_the_same_bits(shapes_folder, tmp_path):
-    folder = tmp_path / "run"
-    whole = train(config(shapes_folder, tmp_path / "whole", **MORE_STATE), report=print)
-    settings = config(shapes_folder, folder, checkpoint_every="1", **MORE_STATE).to_dict()
-    chance, kills, step = random.Random(), 0, 0
-    while step < EPOCHS * STEPS - 2:
-        step += chance.randrange(1, 4)
-        kills += kill_after(settings, folder, step, chance.uniform(0, 0.3)) != 0
-        done = newest_state(folder / "checkpoints", print)[1]
-        print(f"kill {kills} after step {step}; the newest state is of step {done.step}")
-        settings, step = {"resume": str(folder), "checkpoint_every": "1"}, max(step, done.step)
-    assert kills >= 3
-    assert_same(go_on(folder), whole, f"killed {kills} times and resumed")
 
 
 def test_two_runs_with_one_seed_are_the_same(eager_whole, shapes_folder, tmp_path):

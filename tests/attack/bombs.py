@@ -1,0 +1,146 @@
+"""Small files that claim or unfold to much: what readers of files and the server take for them is bounded."""
+
+import functools
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from data_helpers import app_segment, encode
+from serving_helpers import NAME, claims, gif, lossy_webp, picture, png_bomb, progressive_jpeg
+from test_serving_malformed import PICTURES
+
+from keras_seg.data.reading import read_header, read_image, read_mask
+from keras_seg.data.samples import Sample
+from keras_seg.errors import InputError
+from keras_seg.serving import Client, ServerError
+from tests.attack.case import ANSWERED, REFUSED, Case, pick, refusal
+from tests.attack.mutations import mutated
+
+IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, True, 400, 30.0
+MOST_MEMORY = 3 << 30  # Bytes, as of pictures
+_IMAGE = picture(8, 8)
+_PNG, _JPEG, _BMP, _WEBP, _GIF = (
+    *(encode(_IMAGE, suffix) for suffix in (".png", ".jpg", ".bmp")), lossy_webp(_IMAGE), gif([_IMAGE])
+)  # fmt: skip
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _in_png(*chunks):
+    return b"".join([_PNG[:33], *chunks, _PNG[33:]])
+
+
+def _in_jpeg(segments):
+    return _JPEG[:2] + segments + _JPEG[2:]
+
+
+def _of_scans(count):
+    """A progressive JPEG whose last scan comes again and again."""
+    jpeg = progressive_jpeg(_IMAGE)
+    last = jpeg.rindex(b"\xff\xda")
+    return jpeg[:last] + jpeg[last:-2] * count + jpeg[-2:]
+
+
+def _tiff(entries, next_directory=0):
+    """A little-endian TIFF of one directory at byte 8."""
+    rows = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return (
+        b"II*\0" + struct.pack("<IH", 8, len(entries)) + rows + struct.pack("<I", next_directory) + bytes(64)
+    )
+
+
+def _sized_tiff(width, height, *more, next_directory=0):
+    sizes = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+    return _tiff([*sizes, (273, 4, 1, 100), (277, 3, 1, 1), (278, 4, 1, height), (279, 4, 1, 64), *more],
+                 next_directory)  # fmt: skip
+
+
+def _gif_of_codes(side):
+    """A GIF of one frame that repeats one color in the fewest bytes."""
+    return claims(claims(_GIF, 6, "<HH", side, side), _GIF.index(b",") + 5, "<HH", side, side)
+
+
+@functools.cache
+def bombs():
+    """Files by title; those of the tests of requests among them."""
+    exif_loop = b"Exif\0\0II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 0x8769, 4, 1, 8) + struct.pack("<I", 8)
+    zeros = zlib.compress(bytes(1 << 27))
+    return {
+        **{title: value[0] for title, value in PICTURES.items() if "bomb" in title or "claims" in title},
+        "PNG of 11000 x 11000": png_bomb(11_000, 11_000),
+        "PNG of one row": png_bomb(1, 1 << 20),
+        "PNG of one column": png_bomb(1 << 20, 1),
+        "PNG of 50,000 texts": _in_png(*(chunk(b"tEXt", b"k%d\0v" % number) for number in range(50_000))),
+        "PNG of 50,000 empty chunks": _in_png(chunk(b"IDAT", b"") * 50_000),
+        "PNG of packed text": _in_png(chunk(b"zTXt", b"a\0\0" + zeros)),
+        "PNG of a packed profile": _in_png(chunk(b"iCCP", b"a\0\0" + zeros)),
+        "PNG of international text": _in_png(chunk(b"iTXt", b"a\0\1\0\0\0" + zeros)),
+        "PNG whose pixels go on": _PNG[:33] + chunk(b"IDAT", zeros) + _PNG[-12:],
+        "JPEG of 100,000 markers": _in_jpeg(b"\xff\xd0" * 100_000),
+        "JPEG of 60,000 segments": _in_jpeg(b"\xff\xe0\0\2" * 60_000),
+        "JPEG of 60,000 comments": _in_jpeg(b"\xff\xfe\0\2" * 60_000),
+        "JPEG of 1,000 scans": _of_scans(1000),
+        "JPEG of EXIF that leads to itself": _in_jpeg(app_segment(0xE1, exif_loop)),
+        "JPEG of 65,535 EXIF tags": _in_jpeg(app_segment(0xE1, exif_loop[:14] + b"\xff\xff" + bytes(60_000))),
+        "GIF of 65535 x 65535": _gif_of_codes(65535),
+        "GIF of 10000 x 10000": _gif_of_codes(10_000),
+        "GIF of 100,000 blocks": _GIF[:13] + b"\x21\xfe" + b"\1x" * 100_000 + b"\0" + _GIF[13:],
+        "GIF of 2,000 frames": _GIF[:-1] + _GIF[_GIF.index(b",") : -1] * 2000 + b";",
+        "BMP of 30000 x 30000": claims(_BMP, 18, "<ii", 30_000, 30_000),
+        "BMP whose pixels begin beyond its end": claims(_BMP, 10, "<I", 2**31 - 1),
+        "BMP of 2^31 colors": claims(_BMP, 46, "<I", 2**31 - 1),
+        "WebP of 2^32 bytes": claims(_WEBP, 16, "<I", 2**32 - 1),
+        "WebP of 60,000 chunks": _WEBP[:12] + b"EXIF\0\0\0\0" * 60_000 + _WEBP[12:],
+        "TIFF of 2^32 a side": _sized_tiff(2**32 - 1, 2**32 - 1),
+        "TIFF of 30000 x 30000": _sized_tiff(30_000, 30_000),
+        "TIFF of 11000 x 11000": _sized_tiff(11_000, 11_000),
+        "TIFF whose directory is its next": _sized_tiff(8, 8, next_directory=8),
+        "TIFF of 2^32 samples": _sized_tiff(8, 8, (277, 4, 1, 2**32 - 1)),
+        "TIFF of 2^30 strips": _sized_tiff(8, 8, (273, 4, 2**30, 8), (279, 4, 2**30, 8)),
+        "TIFF of 65,535 tags": _tiff([(65000, 1, 1, 0)] * 65_535),
+    }  # fmt: skip
+
+
+def case(random, number):
+    """The bombs first; then damaged ones."""
+    known = bombs()
+    if number < len(known):
+        title = list(known)[number]
+        return Case(title, known[title])
+    title = pick(random, [title for title in known if len(known[title]) < 200_000])
+    return Case(f"damaged {title}", mutated(known[title], random))
+
+
+def ask(case, place):
+    """Reads the file as an image and a mask, and sends it to two signatures of the server."""
+    path = Path(place.scratch, "bomb.png")
+    path.write_bytes(case.contents)
+    outcomes = {_read(path, read) for read in (_header, read_image, read_mask)}
+    with Client(place.grpc, NAME, timeout=SECONDS, retries=0) as client:
+        outcomes |= {_send(case.contents, ask) for ask in (client.mask, client.tiled_mask)}
+        assert client.mask(_PNG).shape == (8, 8)
+    return ANSWERED if ANSWERED in outcomes else REFUSED
+
+
+def _header(path):
+    return np.zeros(read_header(Sample(path, path)).size, bool)
+
+
+def _read(path, read):
+    try:
+        read(path)
+    except InputError as error:
+        return refusal(error)
+    return ANSWERED
+
+
+def _send(contents, ask):
+    try:
+        ask(contents)
+    except InputError as error:
+        assert not isinstance(error, ServerError) or error.code in (3, 13), error
+        return refusal(error)
+    return ANSWERED
