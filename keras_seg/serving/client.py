@@ -13,7 +13,8 @@ import numpy as np
 
 from keras_seg.errors import InputError
 from keras_seg.serving.errors import UNAVAILABLE, ServerError, blaming
-from keras_seg.serving.images import checked_jpeg, decode_grey, encoded_output, image_size
+from keras_seg.serving.image_sizes import image_size
+from keras_seg.serving.images import checked_jpeg, decode_grey, encoded_output
 from keras_seg.serving.outputs import Output
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # Seconds

@@ -1,4 +1,4 @@
-"""Encoded images without TensorFlow: the size of one that is sent, and the pixels of those that come back.
+"""The pixels of encoded images that come back from a server, without TensorFlow.
 
 What comes back is bounded by the size of what was sent before a decoder allocates anything.
 """
@@ -6,44 +6,16 @@ What comes back is bounded by the size of what was sent before a decoder allocat
 import io
 
 import numpy as np
-from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import JpegImagePlugin, PngImagePlugin
 
+from keras_seg.serving.image_sizes import image_size
 from keras_seg.serving.outputs import MAX_CLASSES, Output
 
-_JPEG, _GIF, _PNG = b"\xff\xd8", b"GI", b"\x89P"
+_JPEG, _PNG = b"\xff\xd8", b"\x89P"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _GREY_8 = b"\x08\x00"  # Bits and color type in the header of a PNG
-_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # CIPA DC-008, section 4.6.5
-# Pillow's own open() refuses large images, of which only the size may be asked here.
-_OPENERS = {
-    _JPEG: JpegImagePlugin.JpegImageFile,
-    _PNG: PngImagePlugin.PngImageFile,
-    _GIF: GifImagePlugin.GifImageFile,
-    b"BM": BmpImagePlugin.BmpImageFile,
-    b"RI": WebPImagePlugin.WebPImageFile,
-}
-
-
-def image_size(contents):
-    """Returns `(height, width)` of an encoded image as the model decodes it; None where none can be read."""
-    try:
-        image = _OPENERS[contents[:2]](io.BytesIO(contents))
-        if contents.startswith(_GIF):  # TensorFlow decodes the first frame without what is around it.
-            left, top, right, bottom = image.tile[0][1]
-            return bottom - top, right - left
-    except Exception:  # Pillow answers damaged files with many kinds.
-        return None
-    is_turned = contents.startswith(_JPEG) and _orientation(image) in _ON_ITS_SIDE
-    return image.size if is_turned else image.size[::-1]
-
-
-def _orientation(image):
-    exif = Image.Exif()
-    try:
-        exif.load(image.info.get("exif", b""))
-        return exif.get(_ORIENTATION)
-    except Exception:  # As above; to the model a damaged tag is none.
-        return None
+# Pillow's own open() refuses large images, and tries every format in turn.
+_OPENERS = {_JPEG: JpegImagePlugin.JpegImageFile, _PNG: PngImagePlugin.PngImageFile}
 
 
 def encoded_output(size):
