@@ -15,6 +15,7 @@ from tests.attack.child import Outcome
 from tests.attack.kinds import KINDS
 
 SETTLED = 0.1  # Of the cases, after which a process has all the memory that it needs for any of them
+MOST_GROWTH = 128 << 20  # Bytes, from then on
 CURVE = 10_000  # Cases, after each of which the memory is told
 ROW = "{:10} {:>8} {:>9} {:>8} {:>7} {:>8} {:>8} {:>7}"
 HEADING = ROW.format("kind", "tried", "answered", "refused", "failed", "MB then", "MB now", "seconds")
@@ -33,16 +34,17 @@ class Row:
     name: str
     counts: Counter = field(default_factory=Counter)
     memory: list = field(default_factory=list)
+    tried: int = 0
     seconds: float = 0.0
 
     @property
     def failed(self):
-        """Number of cases that failed."""
+        """Number of cases that failed, and one more where the memory grew."""
         return self.counts["failed"]
 
     def __str__(self):
         then, now = self.settled_memory()
-        counts = (self.counts.total(), self.counts[ANSWERED], self.counts[REFUSED], self.failed)
+        counts = (self.tried, self.counts[ANSWERED], self.counts[REFUSED], self.failed)
         return ROW.format(self.name, *counts, then >> 20, now >> 20, f"{self.seconds:.0f}")
 
     def settled_memory(self):
@@ -61,7 +63,7 @@ class Attack:
 
     Args:
         place: `Place`.
-        child: `Child` at it.
+        child: `Child` at it; None: all cases are put in this process, without limits.
         failures: Folder for a file of each case that failed.
         report: Function that is given each line for the reader.
     """
@@ -73,15 +75,23 @@ class Attack:
         """Puts the cases of a kind with these numbers; returns the Row."""
         row, start = Row(name), time.perf_counter()
         for number, case, outcome in self._outcomes(name, seed, numbers):
+            row.tried += 1
             row.counts[outcome.outcome] += 1
             if outcome.memory:
                 row.memory.append(outcome.memory)
             if outcome.outcome == "failed":
                 path = self._save(name, seed, number, case)
                 self.report(f"FAILED: {name} {number}, {case.title}: {outcome.line}; saved as {path}")
-            if row.counts.total() % CURVE == 0:
-                self.report(f"{name}: {row.counts.total()} cases, {outcome.memory >> 20} MB")
+                if KINDS[name].NEEDS_SERVER and self.place.server_memory() == 0:
+                    self.report(f"{name}: the server is gone; the cases that follow are left out")
+                    break
+            if row.tried % CURVE == 0:
+                self.report(f"{name}: {row.tried} cases, {outcome.memory >> 20} MB")
         row.seconds = time.perf_counter() - start
+        then, now = row.settled_memory()
+        if now - then > getattr(KINDS[name], "MOST_GROWTH", MOST_GROWTH):
+            row.counts["failed"] += 1
+            self.report(f"FAILED: {name}: the memory grew from {then >> 20} to {now >> 20} MB")
         return row
 
     def again(self, name, path):
@@ -104,7 +114,7 @@ class Attack:
 
     def _ask(self, name, case):
         module = KINDS[name]
-        if not module.IN_CHILD:
+        if self.child is None or not module.IN_CHILD:
             return _outcome(module, case, self.place)
         path = Path(self.place.scratch, f"case{case.suffix}")
         path.write_bytes(case.contents)

@@ -17,7 +17,7 @@ from keras_seg.serving import Client, ServerError
 from tests.attack.case import ANSWERED, REFUSED, Case, pick, refusal
 from tests.attack.mutations import mutated
 
-IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, True, 400, 30.0
+IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, True, 150, 30.0
 MOST_MEMORY = 3 << 30  # Bytes, as of pictures
 _IMAGE = picture(8, 8)
 _PNG, _JPEG, _BMP, _WEBP, _GIF = (

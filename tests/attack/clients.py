@@ -18,7 +18,7 @@ from tests.attack.case import ANSWERED, Case, pick
 from tests.attack.requests import memory
 
 __all__ = ["ask", "case", "memory"]
-IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = False, True, 60, 60.0
+IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = False, True, 24, 60.0
 IMAGES = [encoded(picture(24 + seed, 40, seed)) for seed in range(8)]
 HALF_A_REQUEST = (
     f"POST /v1/models/{NAME}:predict HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\n\r\n{{".encode()

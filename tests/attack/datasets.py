@@ -15,7 +15,7 @@ from tests.attack.case import ANSWERED, REFUSED, Case, pick, refusal
 from tests.attack.folders import PIPE, Link
 from tests.attack.mutations import mutated, mutated_json
 
-IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 1500, 60.0
+IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 600, 60.0
 MOST_MEMORY = 1 << 30  # Bytes
 _SIZE = (12, 16)
 _DESCRIPTION = {

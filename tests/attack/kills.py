@@ -19,7 +19,7 @@ from keras_seg.data import write_shapes
 from keras_seg.training.state import NOTES, states
 from tests.attack.case import ANSWERED, Case
 
-IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = False, False, 6, 600.0
+IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = False, False, 3, 600.0
 EPOCHS, STEPS = 3, 4  # 10 images in batches of 3, the last of 1
 SETTINGS = {
     "model": "fcn8",

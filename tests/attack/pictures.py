@@ -15,7 +15,7 @@ from keras_seg.errors import InputError
 from tests.attack.case import ANSWERED, REFUSED, Case, pick, refusal
 from tests.attack.mutations import mutated
 
-IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 6000, 20.0
+IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 3000, 20.0
 MOST_MEMORY = 3 << 30  # Bytes: 2^27 pixels, which an image may have, take 0.4 GB in color and 0.5 as a mask
 
 

@@ -69,6 +69,12 @@ class Place:
             (folder / "metrics.json").write_text(json.dumps({"mean_iou": 0.5, "classes": []}))
         return folder
 
+    def server_memory(self):
+        """Bytes that the server has; 0 where it is gone."""
+        path = Path("/proc", str(self.pid), "status")
+        lines = path.read_text().splitlines() if path.exists() else []
+        return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("VmRSS"))
+
     def described(self):
         """The place for a process of its own, as JSON."""
         return asdict(self)

@@ -24,7 +24,7 @@ from keras_seg.serving.remote import predict_files
 from tests.attack.case import ANSWERED, Case, pick, refusal
 from tests.attack.mutations import mutated
 
-IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 6000, 30.0
+IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 2000, 30.0
 MOST_MEMORY = 256 << 20  # Bytes
 _TIMEOUT, _DRIPPING = 20.0, 0.5  # Seconds
 # What has no bytes of its own: it drips, has no end, or is a status of gRPC.

@@ -21,8 +21,9 @@ from tests.attack.folders import PIPE, Link
 from tests.attack.mutations import mutated, mutated_json
 from tests.attack.place import Place
 
-IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 1000, 120.0
+IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 300, 120.0
 MOST_MEMORY = 3 << 30  # Bytes
+MOST_GROWTH = 2 << 30  # Each network that is trained or exported leaves its traces with TensorFlow.
 # Of twenty cases; the first are the cheapest.
 _COMMANDS = (*["runs"] * 8, *["predict"] * 7, *["evaluate"] * 2, *["resume"] * 2, "export")
 _TRAINING = "resume"

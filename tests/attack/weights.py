@@ -26,7 +26,7 @@ from tests.attack.mutations import mutated, mutated_json
 from tests.caffe_writer import write_caffemodel
 from tests.pth_writer import LAYOUTS, dumps, write_pickle, write_pth
 
-IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 6000, 30.0
+IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 3000, 30.0
 MOST_MEMORY = 256 << 20  # Bytes
 KERNEL = np.arange(108, dtype="f4").reshape(SHAPE) / 8 - 5
 BIAS = np.arange(4, dtype="f4") + 100
