@@ -44,7 +44,7 @@ def write(name, folder):
     trained = found[name]
     path = Path(folder) / trained.file.name
     if fixture["framework"] == "caffe":
-        _write_caffemodel(path, parity.fixture_blobs(fixture))
+        write_caffemodel(path, parity.fixture_blobs(fixture))
     else:
         arrays = {}
         for key, array in parity.fixture_tensors(fixture).items():
@@ -58,7 +58,7 @@ def write(name, folder):
     return mock.patch.object(module, "pretrained_networks", lambda: found)
 
 
-def _write_caffemodel(path, blobs):
+def write_caffemodel(path, blobs):
     """Writes protobuf's bytes one layer at a time; its own lists of numbers take 50 times their memory."""
     with path.open("wb") as file:
         for name, arrays in blobs.items():

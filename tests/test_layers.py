@@ -15,6 +15,7 @@ from keras_seg.layers import (
     LocalResponseNormalization,
     MaxPoolingWithIndices2D,
     MaxUnpooling2D,
+    MirrorPadding2D,
     PadLike,
     Preprocessing,
     ResizeLike,
@@ -84,6 +85,20 @@ def test_padding_puts_the_odd_pixel_last():
     x = np.ones((1, 1, 2, 1), "float32")
     answer = run(PadLike(), x, noise(1, 4, 3, 2))[0, ..., 0]
     np.testing.assert_array_equal(answer, [[0, 0, 0], [1, 1, 0], [0, 0, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 3), (9, 30), (40, 41)])
+def test_mirror_padding_is_numpys_reflection(size):
+    image = noise(2, *size, 3)
+    sides = [20 + 8 * max(0, -(-(side + 10 - 20) // 8)) for side in size]
+    margins = [(5, total - 5 - side) for total, side in zip(sides, size, strict=True)]
+    expected = image
+    for axis, margin in enumerate(margins, 1):  # What mirrors a single pixel is `edge` to NumPy.
+        pad = [(0, 0)] * axis + [margin] + [(0, 0)] * (3 - axis)
+        expected = np.pad(expected, pad, "reflect" if image.shape[axis] > 1 else "edge")
+    answer = run(MirrorPadding2D(5, 20, 8), image)
+    np.testing.assert_array_equal(answer, expected)
+    assert MirrorPadding2D(5, 20, 8).compute_output_shape((None, *size, 3)) == (None, *answer.shape[1:])
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -3,6 +3,7 @@
 from keras_seg.layers.cropping import CropLike, PadLike
 from keras_seg.layers.former_names import register_former_names
 from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
+from keras_seg.layers.mirroring import MirrorPadding2D
 from keras_seg.layers.normalization import LocalResponseNormalization
 from keras_seg.layers.pooling import AdaptiveAveragePooling2D, MaxPoolingWithIndices2D, MaxUnpooling2D
 from keras_seg.layers.preprocessing import PREPROCESSINGS, Preprocessing
@@ -17,6 +18,7 @@ __all__ = [
     "LocalResponseNormalization",
     "MaxPoolingWithIndices2D",
     "MaxUnpooling2D",
+    "MirrorPadding2D",
     "PadLike",
     "Preprocessing",
     "ResizeLike",

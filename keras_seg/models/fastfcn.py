@@ -12,7 +12,21 @@ FILTERS = 512
 DILATION_RATES = (1, 2, 4, 8)
 
 
-def joint_pyramid_upsampling(c3, c4, c5):
+def separable_conv_bn_relu(x, name, dilation_rate):
+    """The authors' convolution: a 3x3 of each map by itself, and a 1x1 of them all, both normalized."""
+    x = layers.DepthwiseConv2D(
+        3,
+        padding="same",
+        dilation_rate=dilation_rate,
+        use_bias=False,
+        depthwise_initializer="he_normal",
+        name=f"{name}_depthwise",
+    )(x)
+    x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_depthwise_bn")(x)
+    return conv_bn_relu(x, FILTERS, 1, name)
+
+
+def joint_pyramid_upsampling(c3, c4, c5, separable=False):
     """Stands in for a dilated encoder: three stages at the finest one's size, convolved at four rates."""
     fine = conv_bn_relu(c3, FILTERS, 3, "jpu_c3")
     maps = [fine]
@@ -21,7 +35,9 @@ def joint_pyramid_upsampling(c3, c4, c5):
         maps.insert(0, ResizeLike(align_corners=True, name=f"jpu_{name}_resize")([x, fine]))
     x = layers.Concatenate(name="jpu_concat")(maps)
     branches = [
-        conv_bn_relu(x, FILTERS, 3, f"jpu_dilated{index}", dilation_rate=rate)
+        separable_conv_bn_relu(x, f"jpu_dilated{index}", rate)
+        if separable
+        else conv_bn_relu(x, FILTERS, 3, f"jpu_dilated{index}", dilation_rate=rate)
         for index, rate in enumerate(DILATION_RATES)
     ]
     return layers.Concatenate(name="jpu_dilated_concat")(branches)
@@ -34,6 +50,7 @@ def fastfcn(
     encoder="resnet50",
     output_stride=16,
     atrous_rates=(6, 12, 18),
+    as_published=False,
     preprocessing=None,
     name="fastfcn",
 ):
@@ -44,7 +61,16 @@ def fastfcn(
 
     Args:
         atrous_rates: Dilations of the ASPP.
+        as_published: Whether it is the authors' network with DeepLab's head: separable convolutions in the
+            JPU, output stride 32, rates 12, 24 and 36, and no decoder; the two options before do not count
+            then.
     """
+    if as_published:
+        image, pyramid = resnet_pyramid(input_shape, encoder, 32, preprocessing)
+        x = joint_pyramid_upsampling(pyramid.c3, pyramid.c4, pyramid.c5, separable=True)
+        x = layers.SpatialDropout2D(0.5, name="aspp_dropout")(aspp(x, (12, 24, 36)))
+        x = layers.SpatialDropout2D(0.1, name="head_dropout")(conv_bn_relu(x, 256, 3, "head"))
+        return segmentation_model(image, classify(x, num_classes), name, align_corners=True)
     image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
     x = joint_pyramid_upsampling(pyramid.c3, pyramid.c4, pyramid.c5)
     x = refine_by_low_level(aspp(x, atrous_rates), pyramid.c2, align_corners=True)
@@ -74,6 +100,9 @@ NETWORKS = (
             (r"head\.reduce\.(conv|bn)", r"reduce_\1"),
             (r"head\.fuse_conv\.(\d)\.(conv|bn)", r"fuse_\1_\2"),
             (r"head\.classifier", "score"),
+            # As published: what the authors' JPU and head have more.
+            (r"jpu\.dilated_convs\.(\d)\.(depthwise(?:_bn)?)", r"jpu_dilated\1_\2"),
+            (r"head\.block\.(conv|bn)", r"head_\1"),
         ),
     ),
 )

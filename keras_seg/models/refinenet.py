@@ -17,19 +17,20 @@ def conv3x3(x, filters, name, use_bias=False):
     )(x)
 
 
-def residual_conv_unit(x, name):
-    """ReLU and convolution twice, added to the rectified input (the reference's ReLU works in place)."""
-    x = skip = layers.ReLU(name=f"{name}_relu1")(x)
+def residual_conv_unit(x, name, rectify=True):
+    """ReLU and convolution twice, added to the input, which is rectified where the ReLU works in place."""
+    skip, x = x, layers.ReLU(name=f"{name}_relu1")(x)
+    skip = x if rectify else skip
     x = conv3x3(x, x.shape[-1], f"{name}_conv1", use_bias=True)
     x = layers.ReLU(name=f"{name}_relu2")(x)
     x = conv3x3(x, x.shape[-1], f"{name}_conv2")
     return layers.Add(name=f"{name}_add")([x, skip])
 
 
-def two_residual_conv_units(x, name):
+def two_residual_conv_units(x, name, rectify=True):
     """Two residual units, one after the other."""
     for index in (0, 1):
-        x = residual_conv_unit(x, f"{name}_{index}")
+        x = residual_conv_unit(x, f"{name}_{index}", rectify)
     return x
 
 
@@ -53,28 +54,39 @@ def chained_residual_pooling(x, name):
     return layers.Add(name=f"{name}_add")(maps)
 
 
-def refine(x, skip, name):
+def refine(x, skip, name, rectify=True):
     """One RefineNet block: refines `skip`, a stage of the encoder, by the coarser answer `x` (or None)."""
     paths = [path for path in (x, skip) if path is not None]
-    paths = [two_residual_conv_units(path, f"{name}_rcu{index}") for index, path in enumerate(paths)]
+    paths = [two_residual_conv_units(path, f"{name}_rcu{index}", rectify) for index, path in enumerate(paths)]
     x = paths[0] if len(paths) == 1 else multi_resolution_fusion(*paths, f"{name}_mrf")
     x = chained_residual_pooling(x, f"{name}_crp")
-    return residual_conv_unit(x, f"{name}_output")
+    return residual_conv_unit(x, f"{name}_output", rectify)
 
 
 def refinenet(
-    num_classes, input_shape=(None, None, 3), *, encoder="resnet50", preprocessing=None, name="refinenet"
+    num_classes,
+    input_shape=(None, None, 3),
+    *,
+    encoder="resnet50",
+    as_published=False,
+    preprocessing=None,
+    name="refinenet",
 ):
     """Builds RefineNet: four cascaded blocks refine the stages of a ResNet, the coarsest first.
 
     For the other arguments and the answer see `build_model`.
+
+    Args:
+        as_published: Whether a residual unit adds its input itself, as in the paper, and not what its first
+            ReLU makes of it, as in the reference, whose ReLU works in place.
     """
+    rectify = not as_published
     image, pyramid = resnet_pyramid(input_shape, encoder, 32, preprocessing)
     x = None
     for level in (4, 3, 2, 1):
         skip = conv3x3(pyramid[level], FILTERS[level - 1], f"reduce{level}")
-        x = refine(x, skip, f"refine{level}")
-    x = two_residual_conv_units(x, "output_rcu")
+        x = refine(x, skip, f"refine{level}", rectify)
+    x = two_residual_conv_units(x, "output_rcu", rectify)
     return segmentation_model(image, classify(x, num_classes), name, align_corners=True)
 
 

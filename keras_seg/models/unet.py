@@ -5,18 +5,18 @@ from keras import layers
 
 from keras_seg.encoders import vgg16
 from keras_seg.encoders.vgg16 import max_pool
-from keras_seg.layers import CropLike, PadLike, ResizeLike
+from keras_seg.layers import CropLike, MirrorPadding2D, PadLike, ResizeLike
 from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
 from keras_seg.models.blocks import classify, read_image
 from keras_seg.pretrained.torch_names import vgg16_sequence
 from keras_seg.rows import Network
 
 
-def double_conv(x, filters, name, *, mid_filters=None, batch_norm=True):
+def double_conv(x, filters, name, *, mid_filters=None, batch_norm=True, padding="same"):
     """Two 3x3 convolutions: `NAME_conv1`, `NAME_bn1`, `NAME_conv2`, `NAME_bn2`."""
     for index, width in enumerate((mid_filters or filters, filters), 1):
         x = layers.Conv2D(
-            width, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv{index}"
+            width, 3, padding=padding, kernel_initializer="he_normal", name=f"{name}_conv{index}"
         )(x)
         if batch_norm:
             x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn{index}")(x)
@@ -38,6 +38,7 @@ def unet(
     decoder_widths=(128, 64, 32, 32),
     transposed=False,
     batch_norm=True,
+    as_published=False,
     preprocessing="torch",
     name="unet",
 ):
@@ -51,6 +52,8 @@ def unet(
         transposed: Whether 2x2 transposed convolutions upsample, as in the paper, and halve the
             channels; else bilinear interpolation does.
         batch_norm: Whether each convolution is followed by batch normalization; the paper has none.
+        as_published: Whether it is the authors' network but for its channels, see `published_unet`; the two
+            options before do not count then.
 
     Raises:
         ValueError: Not one level fewer on the way up.
@@ -58,6 +61,10 @@ def unet(
     if len(decoder_widths) != len(widths) - 1:
         raise ValueError(f"decoder_widths must have {len(widths) - 1} entries, received {decoder_widths}.")
     image, x = read_image(input_shape, preprocessing)
+    if as_published:
+        x = published_unet(x, num_classes, widths, decoder_widths)
+        x = CropLike(name="logits_crop", dtype="float32")([x, image])
+        return keras.Model(image, x, name=name)
     skips = [double_conv(x, widths[0], "stem", batch_norm=batch_norm)]
     for level, width in enumerate(widths[1:], 1):
         x = FloorMaxPooling2D(name=f"down{level}_pool")(skips[-1])
@@ -73,6 +80,44 @@ def unet(
         x = double_conv(x, width, f"up{level}", mid_filters=x.shape[-1] // 2, batch_norm=batch_norm)
     x = classify(x, num_classes, dtype="float32", name="logits")
     return keras.Model(image, x, name=name)
+
+
+def published_unet(x, num_classes, widths, decoder_widths):
+    """The authors' network: no convolution pads, so the image is mirrored around its border before.
+
+    Nothing is normalized; the last two maps on the way down are thinned out by dropout, and the upsampled
+    ones rectified, as in the authors' Caffe network.
+
+    Args:
+        x: Preprocessed image, `[B, H, W, 3]`.
+        num_classes, widths, decoder_widths: See `unet`.
+
+    Returns:
+        Logits, as large as the image or larger and aligned with it at the top left.
+    """
+    levels = len(decoder_widths)
+    step = 2**levels
+    margin = 6 * step - 4  # Pixels that the convolutions take from each side: 92 with four levels.
+    x = MirrorPadding2D(margin, 12 * step - 4, step, name="mirror")(x)
+    skips = []
+    for level, width in enumerate(widths):
+        name = f"down{level}" if level else "stem"
+        x = layers.MaxPooling2D(2, name=f"{name}_pool")(x) if level else x
+        x = double_conv(x, width, name, batch_norm=False, padding="valid")
+        if level >= levels - 1:
+            x = layers.Dropout(0.5, name=f"{name}_dropout")(x)
+        skips.append(x)
+    skips.pop()
+    offset = 4  # Rows and columns of a skip before those that the upsampled map still has.
+    for level, width in enumerate(decoder_widths, 1):
+        x = layers.Conv2DTranspose(
+            width, 2, strides=2, activation="relu", kernel_initializer="he_normal", name=f"up{level}_upsample"
+        )(x)
+        skip = CropLike(offset, name=f"up{level}_crop")([skips.pop(), x])
+        x = layers.Concatenate(name=f"up{level}_concat")([skip, x])
+        x = double_conv(x, width, f"up{level}", batch_norm=False, padding="valid")
+        offset = 2 * offset + 8
+    return classify(x, num_classes, dtype="float32", name="logits")
 
 
 def unet_vgg16(

@@ -18,6 +18,7 @@ from keras_seg.pretrained import load_blobs, load_state_dict
 from keras_seg.registry import networks
 
 FIXTURES = Path(__file__).parent / "fixtures"
+PUBLISHED = "-published"  # Ends the names of fixtures of the papers' forms, which have options.
 LIMIT = 1e-4  # Of max |ours - theirs| / max |theirs|.
 
 # Fixture -> network; a fixture's name may go on after a hyphen: `unet-other-size`.
@@ -109,7 +110,7 @@ def compare(path):
         InputError: The fixture is of no network here, or its weights do not fit.
     """
     fixture, references = _read(path)
-    model = _build(path.stem, references)
+    model = _build(path.stem, fixture.get("options", {}), references)
     if fixture["framework"] == "caffe":
         blobs = fixture_blobs(fixture)
         parameters = sum(
@@ -212,10 +213,10 @@ def network_of(name):
     raise InputError(f"{name}.json is of no network here. Its name may be one of {', '.join(NETWORKS)}.")
 
 
-def _build(name, references):
+def _build(name, options, references):
     network = network_of(name)
     classes = references["out"].shape[1]
-    options = {"aux_head": True} if "aux" in references else {}
+    options = {**options, **({"aux_head": True} if "aux" in references else {})}
     return networks()[network].build(classes, name=network, **options)
 
 

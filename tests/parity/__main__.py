@@ -11,7 +11,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks would stand between the rows.
 
 from keras_seg.errors import InputError
-from tests.parity import FIXTURES, LIMIT, compare_and_free, find_fixtures, network_of
+from tests.parity import FIXTURES, LIMIT, PUBLISHED, compare_and_free, find_fixtures, network_of
 
 
 def main():
@@ -43,6 +43,7 @@ def _write(passed, path):
     answers = {
         name: {
             "network": network_of(name),
+            "is_default": not name.endswith(PUBLISHED),
             "parameters": result.parameters[0],
             "errors": {output: float(f"{error:.2g}") for output, error in result.errors.items()},
         }

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.contenders.torch_networks import build
-from tests.parity import tensor
+from tests.parity import PUBLISHED, papers, tensor
 
 CLASSES = 21
 SIZE = (71, 101)  # Odd, and no multiple of any stride.
@@ -37,12 +37,25 @@ REFERENCES = {
         name: partial(build, name, CLASSES)
         for name in ("fcn8", "fcn16", "fcn32", "fcn8_atonce", "unet_paper", "unet_vgg16")
     },
+    **{
+        f"{name}{PUBLISHED}": partial(network, CLASSES)
+        for name, network in {
+            "fastfcn": papers.FastFCN,
+            "refinenet": papers.RefineNet,
+            "unet_paper": papers.UNet,
+        }.items()
+    },
     "torchvision-fcn_resnet101": partial(torchvision_network, "fcn_resnet101"),
     "torchvision-deeplabv3_resnet101": partial(torchvision_network, "deeplabv3_resnet101"),
 }
 
 
-def describe(module):
+def options(name):
+    """What `describe` says of a fixture besides its reference: the options of our network, if it has some."""
+    return {"options": {"as_published": True}} if name.endswith(PUBLISHED) else {}
+
+
+def describe(module, **more):
     """The fixture's `.json` for a reference: how to make its parameters and its input."""
     return {
         "salt": SALT,
@@ -50,6 +63,7 @@ def describe(module):
         "input_scale": INPUT_SCALE,
         "stride": STRIDE,
         "framework": "torch",
+        **more,
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
         "tensors": {
             key: [list(value.shape), _kind(key, value)]
@@ -80,7 +94,7 @@ def answer(module, fixture):
 def write(name, folder):
     """Writes the fixture of a key of `REFERENCES`: `NAME.json` and `NAME.npz`."""
     module = REFERENCES[name]()
-    fixture = describe(module)
+    fixture = describe(module, **options(name))
     (Path(folder) / f"{name}.json").write_text(json.dumps(fixture, indent=0) + "\n", encoding="utf-8")
     np.savez_compressed(Path(folder) / f"{name}.npz", **answer(module, fixture))
 
@@ -88,6 +102,8 @@ def write(name, folder):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.parity.references")
     parser.add_argument("folder", type=Path)
-    for name in REFERENCES:
+    parser.add_argument("names", nargs="*", metavar="FIXTURE", default=list(REFERENCES))
+    arguments = parser.parse_args()
+    for name in arguments.names:
         print(name, flush=True)
-        write(name, parser.parse_args().folder)
+        write(name, arguments.folder)
