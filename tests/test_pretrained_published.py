@@ -132,6 +132,18 @@ def test_a_network_without_fc6_takes_the_file_without_it(tmp_path, unchecked):
     assert resolve_weights("fcn8", "auto", tmp_path)[0] == tmp_path / VGG16
 
 
+def test_a_whole_network_is_taken_by_its_name(tmp_path, unchecked):
+    file = networks()["fcn_resnet50"].weights[0]
+    with pytest.raises(InputError, match=rf"^{file.name} is not in .* put {file.url} into"):
+        resolve_weights("fcn_resnet50", "fcn_resnet50_coco", tmp_path)
+    path = tmp_path / file.name
+    path.touch()
+    expected = path, f"weights: fcn_resnet50_coco, from {path}."
+    assert resolve_weights("fcn_resnet50", "fcn_resnet50_coco", tmp_path) == expected
+    with pytest.raises(InputError, match=r"no file. Give a weights file or one of auto, imagenet, none\.$"):
+        resolve_weights("pspnet", "fcn_resnet50_coco", tmp_path)
+
+
 def test_the_folder_comes_before_the_downloads_and_they_before_the_network(tmp_path, monkeypatch):
     content = b"weights"
     file = Published("https://example.org/file.h5", "md5", hashlib.md5(content).hexdigest())

@@ -44,8 +44,9 @@ GROUPS = {
         "--model": word("NAME", "network, see `python -m keras_seg models` (default: fcn8)"),
         "--data": word("FOLDER", "images and masks, see docs/data.md (default: shapes)"),
         "--weights": word(
-            "auto|imagenet|none|FILE",
-            "pretrained weights: auto takes what can be had, imagenet insists (default: auto)",
+            "auto|imagenet|none|FILE|NAME",
+            "pretrained weights: auto takes what can be had, imagenet insists, a published network's name takes "
+            "it whole (default: auto)",
         ),
         "--init-from": word("RUN", "start from the layers of a run's best model that have the same names"),
         "--model-option": {

@@ -9,7 +9,7 @@ from keras_seg.errors import InputError
 from keras_seg.models.building import build_model
 from keras_seg.palette import default_colors
 from keras_seg.pretrained import load_weights
-from keras_seg.pretrained.published import fetch
+from keras_seg.pretrained.published import cannot_be_had, fetch
 from keras_seg.rows import Network, Published
 
 
@@ -84,11 +84,7 @@ def load_pretrained(name, folder="weights", *, aux_head=None):
     try:
         path = fetch(file, folder)
     except OSError as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(
-            f"{name}: {file.name} is not in {folder} and cannot be downloaded ({reason}): "
-            f"put {file.url} into {folder}."
-        ) from None
+        raise InputError(f"{name}: {cannot_be_had(file, folder, error)}.") from None
     model = build_model(row.name, len(file.classes), **options)
     load_weights(model, path)
     return Pretrained(model, file.classes, colors)

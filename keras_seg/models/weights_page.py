@@ -27,7 +27,7 @@ its sha256. torchvision's state dict, saved with `safetensors.torch.save_file`, 
 ## Whole networks
 
 By name: `keras_seg.load_pretrained("fcn_resnet50_coco")`, `predict.py --pretrained fcn8s_voc`
-([docs/inference.md](../docs/inference.md)). Or as the start of a training: `--weights weights/FILE`.
+([docs/inference.md](../docs/inference.md)). Or as the start of a training: `--weights fcn_resnet50_coco`.
 
 {networks}
 

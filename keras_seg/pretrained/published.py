@@ -19,7 +19,8 @@ def resolve_weights(
     Args:
         network: Name of a network.
         choice: `"auto"` (the published file of its encoder, from `folder` or downloaded; else He
-            initialization), `"imagenet"` (the same, or an error), `"none"` or the path of a file.
+            initialization), `"imagenet"` (the same, or an error), `"none"`, what `load_pretrained` calls the
+            whole network, or the path of a file.
         folder: Where published files lie.
         encoder, preprocessing: What the network was built with, where that is not its default.
         has_fc6: Whether it holds the classifier's dense layers; else a file without them is taken first.
@@ -30,16 +31,23 @@ def resolve_weights(
 
     Raises:
         InputError: A file given does not exist, one of a published name has another checksum, or `"imagenet"`
-            cannot be had.
+            or the whole network cannot be had.
     """
     if choice == "none":
         return None, "weights: He initialization, as asked for."
     if choice not in CHOICES:
-        if not Path(choice).is_file():
-            raise InputError(
-                f"--weights {choice} is no file. Give a weights file or one of {', '.join(CHOICES)}."
-            )
-        return Path(choice), f"weights: from {choice}."
+        if Path(choice).is_file():
+            return Path(choice), f"weights: from {choice}."
+        row = registry.networks().get(network)
+        whole = {file.pretrained: file for file in (row.weights if row else ()) if file.pretrained}
+        if choice not in whole:
+            known = ", ".join((*CHOICES, *whole))
+            raise InputError(f"--weights {choice} is no file. Give a weights file or one of {known}.")
+        try:
+            path = fetch(whole[choice], folder)
+        except OSError as error:
+            raise InputError(cannot_be_had(whole[choice], folder, error)) from None
+        return path, f"weights: {choice}, from {path}."
     encoder, files = _encoder_files(network, encoder, preprocessing)
     if not files:
         built = f" with preprocessing {preprocessing!r}" if preprocessing else ""
@@ -83,9 +91,13 @@ def _from_folder_or_network(files, alternative, folder):
         path = download(best, cache_folder())
         return path, f"{best.url}, downloaded to {path}"
     except OSError as error:
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        advice = f"put {best.url} into {folder}"
-        return None, f"{best.name} is not in {folder} and cannot be downloaded ({reason}): {advice}"
+        return None, cannot_be_had(best, folder, error)
+
+
+def cannot_be_had(file, folder, error):
+    """What is said of a published file that is not there and cannot be downloaded."""
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{file.name} is not in {folder} and cannot be downloaded ({reason}): put {file.url} into {folder}"
 
 
 def find_published(file, folder):

@@ -52,7 +52,8 @@ class TrainConfig:
         model: Name of a network, a key of `keras_seg.MODELS`.
         data: Data folder; None for the built-in `shapes`.
         recipe: `"fcn-paper"`, `"torchvision"` or `"seed-carvana"`: the settings of that source.
-        weights: `"auto"`, `"imagenet"`, `"none"` or a weights file.
+        weights: `"auto"`, `"imagenet"`, `"none"`, a weights file, or the network published whole by its name,
+            such as `"fcn_resnet50_coco"`.
         init_from: Run folder whose best model gives the layers that have the same names, as FCN's authors
             train 32s, 16s and 8s one from the other; instead of `weights`.
         model_options: Of the network's builder, such as `{"freeze_upsampling": True}`.
