@@ -45,8 +45,8 @@ GROUPS = {
         "--data": word("FOLDER", "images and masks, see docs/data.md (default: shapes)"),
         "--weights": word(
             "auto|imagenet|none|FILE|NAME",
-            "pretrained weights: auto takes what can be had, imagenet insists, a published network's name takes "
-            "it whole (default: auto)",
+            "pretrained weights: auto takes what can be had, imagenet insists, the name of a published "
+            "network takes it whole (default: auto)",
         ),
         "--init-from": word("RUN", "start from the layers of a run's best model that have the same names"),
         "--model-option": {
