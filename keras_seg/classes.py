@@ -3,6 +3,7 @@
 from keras_seg.errors import spelled_out
 from keras_seg.texts import is_text
 
+BINARY_CLASSES = ("background", "foreground")
 MAX_CLASSES = 254  # ids 0..253 in a uint8 mask; 254 marks a value that is no class, 255 is ignored
 NAMES = f"a list of 1 to {MAX_CLASSES} valid and different names"
 COLORS = "a list of [red, green, blue] with values 0 to 255"

@@ -78,6 +78,8 @@ _RULES = {
     "seed": (_whole(0, _SEEDS), f"a whole number from 0 to {_SEEDS - 1}"),
     "ignore_label": (_whole(0, _MASK_VALUES), f"a whole number from 0 to {_MASK_VALUES - 1}"),
     "reduce_zero_label": (lambda value: isinstance(value, bool), "true or false"),
+    "binary": (lambda value: isinstance(value, bool), "true or false"),
+    "threshold": (lambda value: _is_rate(value) and value < 1, "a number above 0 and below 1"),
     "epochs": (_whole(1), "a whole number above 0"),
     "batch_size": (_whole(1), "a whole number above 0"),
     "learning_rate": (_is_rate, "a positive number"),

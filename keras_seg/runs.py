@@ -72,6 +72,22 @@ class Run:
         """RGB in 0..255 of each class."""
         return tuple(tuple(color) for color in self.config["colors"])
 
+    @property
+    def threshold(self):
+        """The probability from which a pixel is foreground; None where the most probable class wins."""
+        return self.config.get("threshold")
+
+    @property
+    def data_options(self):
+        """Keyword arguments of `load_dataset` that give the masks of a data set the run's meaning."""
+        return {
+            "seed": self.config.get("seed", 0),
+            "ignore_label": self.config.get("ignore_label"),
+            "mask_colors": self.config.get("mask_colors"),
+            "reduce_zero_label": self.config.get("reduce_zero_label") or None,
+            "binary": self.config.get("binary") or None,
+        }
+
     def load_model(self):
         """Loads the best model, ready to predict.
 

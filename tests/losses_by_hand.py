@@ -17,10 +17,15 @@ RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 3, (2, 5, 6, 4)).astype("float32")
 LABELS = RNG.integers(0, 4, (2, 5, 6))
 LABELS[:, 2] = IGNORE
+BINARY_LABELS = np.where(LABELS == IGNORE, IGNORE, LABELS % 2)
 STEP = 1e-6  # Of the hand's finite differences, in float64.
 
 
-def softmax(row):
+def probabilities(row):
+    """Softmax; of a single logit, the sigmoid and what it leaves to the background."""
+    if len(row) == 1:
+        foreground = 1 / (1 + math.exp(-row[0]))
+        return [1 - foreground, foreground]
     powers = [math.exp(x - max(row)) for x in row]
     return [power / sum(powers) for power in powers]
 
@@ -28,7 +33,7 @@ def softmax(row):
 def pixels(labels, logits):
     """The counted pixels: a list of (label, logits, probabilities)."""
     rows = zip(np.ravel(labels), np.reshape(logits, (-1, logits.shape[-1])).astype(float), strict=True)
-    return [(int(label), row.tolist(), softmax(row.tolist())) for label, row in rows if label != IGNORE]
+    return [(int(label), row.tolist(), probabilities(row.tolist())) for label, row in rows if label != IGNORE]
 
 
 def weighted_mean(pairs, reduction="mean"):
@@ -43,6 +48,8 @@ def ce(label, row, p):
 
 
 def bce(label, row, p):
+    if len(row) == 1:
+        return math.log1p(math.exp(-row[0] if label == 1 else row[0]))
     if len(row) == 2:
         return math.log1p(math.exp((row[1] - row[0]) * (1 if label == 0 else -1)))
     sigmoid = [1 / (1 + math.exp(-x)) for x in row]
@@ -116,7 +123,7 @@ REGIONS = {
 def by_hand(name, labels=LABELS, logits=LOGITS, weights=None, reduction="mean", **parameters):
     """A loss by hand; a float."""
     found = pixels(labels, logits)
-    weights = weights or [1.0] * logits.shape[-1]
+    weights = weights or [1.0] * max(logits.shape[-1], 2)
     if name in REGIONS:
         present = sorted({label for label, _, _ in found})
         return weighted_mean([(REGIONS[name](c, found, **parameters), weights[c]) for c in present])
@@ -161,26 +168,33 @@ def gradient(loss, labels=LABELS, logits=LOGITS):
     return logits.grad.numpy()
 
 
-def rows(names=(*PIXELS, "ohem", *REGIONS)):
+def rows(names=(*PIXELS, "ohem", *REGIONS), labels=LABELS, logits=LOGITS):
     """(name, ours, by hand, largest error of the gradient relative to its largest entry) of each loss."""
     for name in names:
         loss = SegmentationLoss(name)
-        expected = gradient_by_hand(name)
-        error = np.abs(gradient(loss) - expected).max() / np.abs(expected).max()
-        yield name, float(loss(LABELS, LOGITS)), by_hand(name), float(error)
+        expected = gradient_by_hand(name, labels, logits)
+        error = np.abs(gradient(loss, labels, logits) - expected).max() / np.abs(expected).max()
+        yield name, float(loss(labels, logits)), by_hand(name, labels, logits), float(error)
 
 
 def main():
-    """Prints the table; exit status 1 where something differs."""
-    size = f"{len(pixels(LABELS, LOGITS))} counted pixels, {LOGITS.shape[-1]} classes"
-    print(f"{keras.config.backend()}, {size}\n")
+    """Prints a table for four classes and one for a single logit; exit status 1 where something differs."""
+    print(f"{keras.config.backend()}, {len(pixels(LABELS, LOGITS))} counted pixels")
+    tables = {"4 classes": rows(), "1 logit": rows(labels=BINARY_LABELS, logits=LOGITS[..., :1])}
+    are_right = [print_table(title, found) for title, found in tables.items()]
+    return 0 if all(are_right) else 1
+
+
+def print_table(title, found):
+    """Prints the rows; returns whether all agree."""
+    print(f"\n{title}\n")
     print(f"| {'loss':13} | {'ours':>10} | {'by hand':>10} | gradient's error |")
     print(f"| {'-' * 13} | {'-' * 10} | {'-' * 10} | {'-' * 16} |")
     is_right = True
-    for name, ours, hand, error in rows():
+    for name, ours, hand, error in found:
         print(f"| {name:13} | {ours:10.7f} | {hand:10.7f} | {error:16.1e} |")
         is_right &= abs(ours - hand) <= 1e-5 * hand and error <= 1e-4
-    return 0 if is_right else 1
+    return is_right
 
 
 if __name__ == "__main__":

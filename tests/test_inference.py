@@ -136,7 +136,7 @@ def test_a_model_alone_has_numbered_classes_and_voc_colors(predictor):
 
 
 def test_class_names_must_be_as_many_as_channels():
-    with pytest.raises(InputError, match="4 channels of logits, but 2 class names"):
+    with pytest.raises(InputError, match="predicts 4 classes, but there are 2 names"):
         Predictor(linear_model(), classes=("a", "b"))
 
 

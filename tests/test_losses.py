@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_seg.losses import LOSSES, SegmentationLoss, parse_loss
-from tests.losses_by_hand import LABELS, LOGITS, REGIONS, by_hand, gradient, gradient_by_hand
+from tests.losses_by_hand import BINARY_LABELS, LABELS, LOGITS, REGIONS, by_hand, gradient, gradient_by_hand
 
 PER_PIXEL = sorted(set(LOSSES) - set(REGIONS))
 WEIGHTS = (0.5, 2.0, 0.0, 3.0)
@@ -115,6 +115,36 @@ def test_binary_cross_entropy_of_two_classes_is_that_of_the_difference_of_their_
     logits = LOGITS[..., :2]
     labels = np.where(LABELS == 255, 255, LABELS % 2)
     assert_equal_by_hand(SegmentationLoss("bce"), "bce", labels, logits)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("options", [{}, {"class_weights": (0.5, 2.0)}], ids=["plain", "weighted"])
+def test_a_single_logit_is_the_sigmoid_by_hand(name, options):
+    loss, weights = SegmentationLoss(name, **options), options.get("class_weights")
+    assert_equal_by_hand(loss, name, BINARY_LABELS, LOGITS[..., :1], weights=weights)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_single_logit_costs_what_the_pair_of_zero_and_itself_costs(name):
+    logit = LOGITS[..., :1]
+    pair = np.concatenate([np.zeros_like(logit), logit], axis=-1)
+    loss = SegmentationLoss(name, reduction="sum")
+    assert value(loss, BINARY_LABELS, logit) == value(loss, BINARY_LABELS, pair)
+    expected = gradient(loss, BINARY_LABELS, pair)[..., 1:]
+    np.testing.assert_allclose(gradient(loss, BINARY_LABELS, logit), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("size", [1e4, 1e38])
+def test_huge_single_logits_that_are_right_cost_nothing(name, size):
+    logits = np.where(BINARY_LABELS == 1, size, -size)[..., None].astype("float32")
+    assert value(SegmentationLoss(name), BINARY_LABELS, logits) == pytest.approx(0, abs=1e-5)
+    assert np.isfinite(gradient(SegmentationLoss(name), BINARY_LABELS, logits)).all()
+
+
+def test_a_single_logit_takes_two_class_weights():
+    with pytest.raises(ValueError, match="one for each of 2 classes, received 1"):
+        SegmentationLoss(class_weights=[1.0])(BINARY_LABELS, LOGITS[..., :1])
 
 
 @pytest.mark.parametrize("labels", [[[[0, 1, 1, 2, 255]]], [[[2, 2, 2, 2, 0]]]], ids=str)

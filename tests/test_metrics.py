@@ -95,6 +95,18 @@ def test_a_figure_of_ignored_pixels_alone_is_zero(figure):
     assert float(streamed(figure, labels=np.full_like(LABELS, 255)).result()) == 0
 
 
+@pytest.mark.parametrize("threshold", [None, 0.2, 0.5, 0.9])
+def test_a_single_logit_is_counted_from_the_threshold_on(threshold):
+    labels = np.where(COUNTED, LABELS % 2, 255)
+    metric = ConfusionMatrixMetric(2, threshold=threshold)
+    metric.update_state(labels, LOGITS[..., :1])
+    foreground = 1 / (1 + np.exp(-LOGITS[..., 0].astype("float64"))) >= (threshold or 0.5)
+    expected = sklearn_metrics.confusion_matrix(labels[COUNTED], foreground[COUNTED])
+    np.testing.assert_array_equal(matrix_of(metric), expected)
+    clone = keras.metrics.deserialize(keras.metrics.serialize(metric))
+    assert clone.threshold == threshold
+
+
 def test_predictions_of_other_classes_are_refused():
     with pytest.raises(ValueError, match="must have 5 classes, received 4"):
         ConfusionMatrixMetric(CLASSES).update_state(LABELS, LOGITS[..., :4])

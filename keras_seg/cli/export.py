@@ -16,6 +16,7 @@ LIMITS = ("max_pixels", "max_tiled_pixels", "tile")
 FORMATS = {
     **dict.fromkeys(("name", "warm_up", *LIMITS), ("saved_model",)),
     "fixed_size": ("saved_model", "litert"),
+    "threshold": ("saved_model", "onnx"),
     "images": ("onnx", "litert", "saved_model --precision bfloat16"),
 }
 _MOST = (1 << 31) - 1
@@ -46,6 +47,10 @@ def add_arguments(parser):
         "--max-tiled-pixels", type=int, metavar="N", help="of a picture for `tiled` (default: 2^27)"
     )
     parser.add_argument("--tile", type=int, metavar="N", help="side of the tiles of `tiled` (default: 512)")
+    parser.add_argument(
+        "--threshold", type=float, metavar="X",
+        help="probability from which a pixel is foreground, of one class (default: the run's)",
+    )  # fmt: skip
     parser.add_argument(
         "--precision", nargs="+", metavar="NAME",
         help="saved_model: float32 or bfloat16 (default: float32); litert: which of float, dynamic and int8 "
@@ -88,6 +93,7 @@ def _export_saved_model(run, arguments, precision, limits):
         "name": arguments.name,
         "warm_up": arguments.warm_up,
         "image_size": arguments.fixed_size,
+        "threshold": run.threshold if arguments.threshold is None else arguments.threshold,
         **limits,
     }
     if precision == "bfloat16":
@@ -103,7 +109,7 @@ def _export_other(run, arguments, precisions):
 
     folder, images = arguments.output or run.export_path, _images(arguments)
     if arguments.format == "onnx":
-        return export_onnx(run, folder, images)
+        return export_onnx(run, folder, images, arguments.threshold)
     return export_litert(run, folder, arguments.fixed_size, precisions, images)
 
 

@@ -32,6 +32,12 @@ def add_inference_flags(parser):
         help="refine along the picture's edges with a dense CRF, as DeepLab does",
     )
     group.add_argument(
+        "--threshold",
+        metavar="X",
+        type=float,
+        help="probability from which a pixel is foreground, of one class (default: the run's)",
+    )
+    group.add_argument(
         "--precision",
         metavar="float32|bfloat16|auto",
         help="of the arithmetic; auto: bfloat16 where the processor has it (default: float32)",
@@ -58,6 +64,8 @@ def predictor_options(arguments):
             raise InputError(f"--{name} is of windows; add --sliding H W, or drop it")
     given = {name: value for name, value in settings.items() if value is not None}
     options = {"averaging": Averaging(**given)}
+    if arguments.threshold is not None:
+        options["threshold"] = arguments.threshold
     if arguments.crf:
         from keras_seg.inference.crf import CRF
 

@@ -14,7 +14,19 @@ OUTPUTS = (
     *("annotations", "annotation_shapes", "image_prefix", "classes"),
 )
 # What a server does not do; its signature `tiled` is another way.
-LOCAL = ("camera", *OUTPUTS[2:], "sliding", "overlap", "blend", "scales", "flip", "tta", "crf", "precision")
+LOCAL = (
+    "camera",
+    *OUTPUTS[2:],
+    "sliding",
+    "overlap",
+    "blend",
+    "scales",
+    "flip",
+    "tta",
+    "crf",
+    "threshold",
+    "precision",
+)
 
 
 def add_arguments(parser):

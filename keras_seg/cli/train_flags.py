@@ -59,6 +59,10 @@ GROUPS = {
         "--ignore-label": number("mask value that is ignored besides 255", "VALUE"),
         "--mask-colors": word("FILE", "color of each class, for masks in colors"),
         "--reduce-zero-label": switch("mask value 0 is ignored and 1 is the first class"),
+        "--binary": choice(
+            "one class against the background: masks of 0 and 1, or of 0 and 255; one logit and its sigmoid"
+        ),
+        "--threshold": real("probability from which a pixel is foreground, of one class (default: 0.5)"),
     },
     "recipe (docs/training.md)": {
         "--recipe": word(
@@ -139,7 +143,7 @@ GROUPS = {
 }
 
 
-MASK_FLAGS = ("--ignore-label", "--mask-colors", "--reduce-zero-label")
+MASK_FLAGS = ("--ignore-label", "--mask-colors", "--reduce-zero-label", "--binary")
 
 
 def add_mask_flags(parser):

@@ -83,12 +83,25 @@ def problems_of(dataset: Dataset, facts: dict[str, list[Facts]]) -> list[Problem
     return sorted(problems, key=lambda problem: _KINDS.index(problem.kind))
 
 
-def scan_classes(root, masks, ignored=frozenset(), reduce_zero_label=False):
-    """Reads all masks to find how many classes there are.
+def count_values(root, masks) -> Counter:
+    """Reads all masks, and returns the values that they hold with their pixels; raises InputError."""
+    counts = Counter()
+    for fact in parallel_map(inspect_mask, masks):
+        if fact.problem:
+            raise InputError(fact.problem.text)
+        counts.update(fact.counts)
+    return counts
+
+
+def classes_of_values(root, counts: Counter, ignored=frozenset(), reduce_zero_label=False):
+    """Finds how many classes there are.
+
+    Masks of 0 and 255 alone are taken as two classes, background and foreground: as void, 255 would leave
+    only one class to learn.
 
     Args:
         root: the data folder, for messages.
-        masks: the mask files.
+        counts: the values that the masks hold, and their pixels.
         ignored: mask values that are no class.
         reduce_zero_label: whether 0 is ignored and class ids start at the value 1.
 
@@ -96,21 +109,7 @@ def scan_classes(root, masks, ignored=frozenset(), reduce_zero_label=False):
         (number of classes, the mask value of each or None where the values are the ids).
 
     Raises:
-        InputError: where a mask cannot be read, or the values look like anything but ids.
-    """
-    counts = Counter()
-    for fact in parallel_map(inspect_mask, masks):
-        if fact.problem:
-            raise InputError(fact.problem.text)
-        counts.update(fact.counts)
-    return classes_of_values(root, counts, ignored, reduce_zero_label)
-
-
-def classes_of_values(root, counts: Counter, ignored=frozenset(), reduce_zero_label=False):
-    """Returns what `scan_classes` returns, of the values that the masks hold and their pixels.
-
-    Masks of 0 and 255 alone are taken as two classes, background and foreground: as void, 255 would leave
-    only one class to learn.
+        InputError: the values look like anything but ids.
     """
     present = set(counts)
     if not ignored and not reduce_zero_label and present == {0, IGNORE}:

@@ -25,6 +25,7 @@ class Description(NamedTuple):
         ignore_labels: more mask values or RGB colors to ignore.
         mask_colors: the RGB color of each class in the masks; True: they are `colors`.
         reduce_zero_label: whether 0 is ignored and value k is class k - 1.
+        binary: whether one class is told from the background by a single logit; None: if one is listed.
     """
 
     classes: tuple[str, ...] | None = None
@@ -35,6 +36,7 @@ class Description(NamedTuple):
     ignore_labels: tuple[int | tuple[int, int, int], ...] | None = None
     mask_colors: tuple[tuple[int, int, int], ...] | bool | None = None
     reduce_zero_label: bool | None = None
+    binary: bool | None = None
 
 
 def read_description(root: Path) -> Description:
@@ -160,4 +162,5 @@ _READERS = {
     "ignore_labels": (_ignore_labels, "a list of mask values 0 to 65535 or of [red, green, blue]"),
     "mask_colors": (_mask_colors, f"true or {COLORS}"),
     "reduce_zero_label": (_flag, "true or false"),
+    "binary": (_flag, "true or false"),
 }

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_seg.data.inspection import Facts, Problem
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
-from keras_seg.data.samples import Dataset, default_names
+from keras_seg.data.samples import Dataset
 from keras_seg.data.tally import count_classes
 from keras_seg.palette import IGNORE
 
@@ -127,8 +127,8 @@ def class_warnings(dataset: Dataset, facts: dict[str, list[Facts]]) -> list[Prob
             cure = "it cannot be learned" if split == "train" else "it has no IoU there"
             text = f"{name}: {split} holds no pixel of {listed(absent)}; {cure}: add images of it."
             # Names that nobody gave tell nothing of where the ids start.
-            is_unnamed = dataset.classes == default_names(dataset.num_classes)
-            if split == "train" and is_unnamed and absent[0] == dataset.classes[0]:
+            is_first = split == "train" and absent[0] == dataset.classes[0]
+            if is_first and not dataset.is_named and not dataset.is_binary:
                 text += " Do the ids start at 1? Then --reduce-zero-label."
             problems.append(Problem("absent", text))
     return problems + [

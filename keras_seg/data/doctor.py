@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_seg.data.checks import classes_of_values, problems_of
+from keras_seg.data.checks import problems_of
 from keras_seg.data.description import Description
 from keras_seg.data.diagnosis import class_warnings
 from keras_seg.data.duplicates import repeated_images, similar_images
@@ -68,7 +68,7 @@ def examine(source, progress=iter, **options) -> Report:
     Args:
         source: a data folder, list file or "shapes", as for `load_dataset`.
         progress: wraps the iterable of facts and is given its `total`, such as `tqdm.tqdm`.
-        options: `ignore_label`, `mask_colors` and `reduce_zero_label`, as for `load_dataset`.
+        options: `ignore_label`, `mask_colors`, `reduce_zero_label` and `binary`, as for `load_dataset`.
 
     Raises:
         InputError: there is no data set to read there at all.
@@ -95,7 +95,7 @@ def examine(source, progress=iter, **options) -> Report:
     facts = _look(splits, by_color, progress)
     dataset = None
     try:
-        dataset = describe(root, splits, described, scan=partial(_classes_of, facts))
+        dataset = describe(root, splits, described, count=partial(_values_of, facts))
     except InputError as error:
         errors.append(Problem("classes", str(error)))
         errors += [fact.problem for fact in _every(facts) if fact.problem]
@@ -143,11 +143,11 @@ def _every(facts):
     return [fact for found in facts.values() for fact in found]
 
 
-def _classes_of(facts, root, masks, ignored, reduce_zero_label):
-    """Does what `scan_classes` does, with what was read already; unreadable masks are told elsewhere."""
+def _values_of(facts, root, masks):
+    """Does what `count_values` does, with what was read already; unreadable masks are told elsewhere."""
     counts = Counter()
     for fact in _every(facts):
         counts.update(fact.counts or {})
     if not counts:
         raise InputError(f"{root}: no mask holds values that could be classes.")
-    return classes_of_values(root, counts, ignored, reduce_zero_label)
+    return counts

@@ -4,8 +4,9 @@ import hashlib
 import os
 from pathlib import Path
 
-from keras_seg.classes import MAX_CLASSES
-from keras_seg.data.checks import are_colored, scan_classes
+from keras_seg.classes import BINARY_CLASSES, MAX_CLASSES
+from keras_seg.data.binary import binary_values, with_background
+from keras_seg.data.checks import are_colored, classes_of_values, count_values
 from keras_seg.data.colortables import read_color_table
 from keras_seg.data.description import Description, read_description
 from keras_seg.data.layouts import find_splits
@@ -29,6 +30,7 @@ def load_dataset(
     classes=None,
     mask_colors=None,
     reduce_zero_label=None,
+    binary=None,
 ):
     """Finds a data set; reads no picture, except all masks once where nothing says what the classes are.
 
@@ -42,11 +44,13 @@ def load_dataset(
         seed: of the drawing, or of the split.
         val_fraction: the part of train that becomes val where there is none.
         ignore_label: a mask value to ignore besides 255; wins over dataset.json.
-        num_classes: number of classes; wins over dataset.json.
+        num_classes: number of classes; wins over dataset.json. 1: as `binary`.
         classes: class names in id order; wins over dataset.json.
         mask_colors: a file with the color of each class in the masks (see `read_color_table`), or a list of
             RGB colors in id order; wins over dataset.json.
         reduce_zero_label: whether the mask value 0 is ignored and k is class k - 1; wins over dataset.json.
+        binary: whether one class is told from the background by a single logit: masks hold 0 and 1, or 0 and
+            255 alone; None: where `classes` lists one. Wins over dataset.json.
 
     Returns:
         Dataset.
@@ -55,7 +59,10 @@ def load_dataset(
         InputError: where the folder, its dataset.json or its pairs are not right.
     """
     if source is None or str(source) == "shapes":
-        return draw_shapes(seed=seed)
+        dataset = draw_shapes(seed=seed)
+        if binary:
+            with_background(Description(dataset.classes, binary=True))
+        return dataset
     root, described, found = open_source(source)
     for name, (pairs, orphans) in found.items():
         if orphans:
@@ -64,8 +71,12 @@ def load_dataset(
         if not pairs:
             raise InputError(f"{root}: the {name} split holds no pairs; add some or take it out.")
     splits = with_val(root, {name: pairs for name, (pairs, _) in found.items()}, val_fraction, seed)
-    described = with_options(described, ignore_label, mask_colors, reduce_zero_label)
-    return describe(root, splits, described, num_classes, classes)
+    if classes:
+        described, num_classes = described._replace(classes=tuple(classes)), None
+    if num_classes == 1:
+        binary, num_classes = True, None
+    described = with_options(described, ignore_label, mask_colors, reduce_zero_label, binary)
+    return describe(root, splits, described, num_classes)
 
 
 def open_source(source):
@@ -110,8 +121,10 @@ def with_val(root, splits, fraction, seed):
     return {**splits, **parts}
 
 
-def with_options(described, ignore_label=None, mask_colors=None, reduce_zero_label=None) -> Description:
-    """Puts what the caller says over what dataset.json says."""
+def with_options(
+    described, ignore_label=None, mask_colors=None, reduce_zero_label=None, binary=None
+) -> Description:
+    """Puts what the caller says over what dataset.json says, and the background before one class."""
     if ignore_label is not None and not 0 <= ignore_label <= 65535:
         raise InputError(f"--ignore-label must be a mask value between 0 and 65535, received {ignore_label}.")
     if mask_colors and reduce_zero_label:
@@ -133,18 +146,18 @@ def with_options(described, ignore_label=None, mask_colors=None, reduce_zero_lab
             reduce_zero_label=False,
             ignore_labels=(*(described.ignore_labels or ()), *ignored),
         )
-    return described
+    return with_background(described if binary is None else described._replace(binary=binary))
 
 
-def describe(root, splits, described: Description, num_classes=None, classes=None, scan=scan_classes):
+def describe(root, splits, described: Description, num_classes=None, count=count_values):
     """Makes the Dataset of a folder's splits and Description.
 
     Args:
         root: the data folder.
         splits: split name to samples.
-        described: what dataset.json, the layout and the caller say.
-        num_classes, classes: as for `load_dataset`.
-        scan: finds the classes where nothing names them, as `scan_classes` does.
+        described: what dataset.json, the layout and the caller say, as of `with_options`.
+        num_classes: as for `load_dataset`.
+        count: finds the values that masks hold, as `count_values` does, where nothing names the classes.
     """
     masks = [sample.mask for split in splits.values() for sample in split]
     ignored = described.ignore_labels or ()
@@ -152,11 +165,15 @@ def describe(root, splits, described: Description, num_classes=None, classes=Non
         ignored = (*ignored, 0)
     mask_colors, values = mask_colors_of(described, masks), described.mask_values
     _check_ignored(root, (described.ignore_label, *ignored), mask_colors, described.mask_values)
-    names = classes or _names(described, num_classes, values or mask_colors)
-    if names is None:
-        skipped = {label for label in (described.ignore_label, *ignored) if isinstance(label, int)}
-        count, values = scan(root, masks, skipped, bool(described.reduce_zero_label))
-        names = default_names(count)
+    names = _names(described, num_classes, values or mask_colors)
+    skipped = {label for label in (described.ignore_label, *ignored) if isinstance(label, int)}
+    if described.binary and not (values or mask_colors):
+        values = binary_values(root, count(root, masks), skipped)
+    elif names is None:
+        number, values = classes_of_values(
+            root, count(root, masks), skipped, bool(described.reduce_zero_label)
+        )
+        names = default_names(number)
     elif described.reduce_zero_label:
         values = tuple(range(1, len(names) + 1))
     for key, meaning in (("mask_values", values), ("mask_colors", mask_colors)):
@@ -178,6 +195,7 @@ def describe(root, splits, described: Description, num_classes=None, classes=Non
         root=root,
         ignore_labels=ignored,
         mask_colors=mask_colors,
+        is_binary=bool(described.binary),
     )
 
 
@@ -223,4 +241,6 @@ def _names(described, num_classes, meanings):
             )
         names = described.classes or ()
         return names if len(names) == num_classes else default_names(num_classes)
+    if described.binary:
+        return described.classes or BINARY_CLASSES
     return described.classes or (default_names(len(meanings)) if meanings else None)

@@ -8,6 +8,7 @@ from operator import not_
 import numpy as np
 
 from keras_seg import palette
+from keras_seg.data.binary import binary_line
 from keras_seg.data.labels import NO_CLASS
 from keras_seg.data.reading import read_sample
 from keras_seg.data.writing import format_description
@@ -27,6 +28,8 @@ def format_report(report) -> str:
         for (image, mask), n in report.formats.most_common()
     )
     lines.append(f"formats  {', '.join(kinds) or 'in memory'}")
+    if report.dataset is not None and report.dataset.is_binary:
+        lines.append(f"classes  {binary_line(report.dataset)}")
     if report.dataset is not None:
         lines += ["", *_class_table(report)]
     for title, problems in (("errors", report.errors), ("warnings", report.warnings)):

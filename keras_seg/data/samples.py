@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_seg.classes import BINARY_CLASSES
 from keras_seg.errors import InputError
 
 # What people call a split, by its name here.
@@ -71,6 +72,7 @@ class Dataset:
         root: the folder the data came from; None: drawn or handed over in memory.
         ignore_labels: more mask values, or RGB colors, that are ignored.
         mask_colors: the RGB color of every class in the masks, in id order; None: masks hold values.
+        is_binary: whether one class is told from the background by a single logit; both have names and ids.
     """
 
     name: str
@@ -82,10 +84,21 @@ class Dataset:
     root: Path | None = None
     ignore_labels: tuple[int | tuple[int, int, int], ...] = ()
     mask_colors: tuple[tuple[int, int, int], ...] | None = None
+    is_binary: bool = False
 
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def num_logits(self) -> int:
+        """The channels of a network's logits for it."""
+        return 1 if self.is_binary else len(self.classes)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether somebody gave the classes names."""
+        return self.classes not in (default_names(len(self.classes)), BINARY_CLASSES)
 
     def split(self, name: str) -> list[Sample | ArraySample]:
         """Returns the samples of one split; raises InputError where there is none of that name."""

@@ -83,10 +83,9 @@ def _repaired(dataset, values):
     if values == [0, IGNORE] and dataset.num_classes == 2 and not is_told:
         return {"mask_values": [0, IGNORE]}
     wrong = [value for value in values if label_table(dataset)[value] == NO_CLASS]
-    is_unnamed = dataset.classes == default_names(dataset.num_classes)
-    if dataset.mask_values is not None or 0 in values:
+    if dataset.mask_values is not None or 0 in values or dataset.is_binary:
         return {}
-    if is_unnamed and not wrong and 1 in values:
+    if not dataset.is_named and not wrong and 1 in values:
         names = default_names(dataset.num_classes - 1)
         return {"reduce_zero_label": True, "classes": names, "colors": dataset.colors[: len(names)]}
     return {"reduce_zero_label": True} if wrong == [dataset.num_classes] else {}

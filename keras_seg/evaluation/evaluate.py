@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from keras_seg.data import Sample, check_dataset, eval_batches, load_dataset
-from keras_seg.data.samples import default_names
 from keras_seg.errors import InputError
 from keras_seg.evaluation.counts import Counts, calibration_error, intervals
 from keras_seg.inference import Prediction, Predictor
@@ -102,7 +101,7 @@ def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter, 
         ignore_label: a mask value that is ignored besides 255; None for what the run was trained with.
         progress: wraps the batches, such as `tqdm.tqdm`.
         gallery: a `report.Gallery` that is shown each picture.
-        **options: `averaging` and `crf` of `Predictor`.
+        **options: `averaging`, `crf` and `threshold` of `Predictor`.
 
     Returns:
         As `evaluate`.
@@ -124,16 +123,14 @@ def _name(sample):
 
 def _dataset_for(run, data, ignore_label):
     source = run.config.get("data") if data is None else data
-    options = {
-        "seed": run.config.get("seed", 0),
-        "ignore_label": run.config.get("ignore_label") if ignore_label is None else ignore_label,
-        "mask_colors": run.config.get("mask_colors"),
-        "reduce_zero_label": run.config.get("reduce_zero_label") or None,
-    }
+    options = run.data_options
+    if ignore_label is not None:
+        options["ignore_label"] = ignore_label
     dataset = load_dataset(source, **options)
-    is_named = tuple(dataset.classes) != default_names(dataset.num_classes)
-    # Masks alone do not name a class that is in none of them.
-    if not is_named and dataset.mask_values is None and dataset.num_classes < len(run.classes):
+    is_named = dataset.is_named
+    # Masks alone do not name a class that is in none of them, nor the one beside the background.
+    is_short = dataset.mask_values is None and dataset.num_classes < len(run.classes)
+    if not is_named and (is_short or dataset.is_binary):
         dataset = load_dataset(source, **options, classes=run.classes)
     if dataset.num_classes != len(run.classes) or (is_named and tuple(dataset.classes) != run.classes):
         raise InputError(

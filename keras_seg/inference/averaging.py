@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_seg.errors import InputError
 from keras_seg.inference.windows import BLENDS, sliding_logits
+from keras_seg.logits import class_probabilities
 
 TTA_SCALES = (0.75, 1.0, 1.25)
 
@@ -81,19 +82,14 @@ def averaged_probabilities(network, image, averaging):
         scaled = image if size == (width, height) else cv2.resize(image, size)
         found = None
         for top, logits in logits_in_bands(network, scaled, averaging):
+            probabilities = class_probabilities(logits)
             if found is None:
-                found = np.empty((*scaled.shape[:2], logits.shape[-1]), np.float32)
-            found[top : top + len(logits)] = softmax(logits)
+                found = np.empty((*scaled.shape[:2], probabilities.shape[-1]), np.float32)
+            found[top : top + len(logits)] = probabilities
         if size != (width, height):
             found = _resize(found, (width, height))
         total = found if total is None else total + found
     return total / np.float32(len(averaging.scales))
-
-
-def softmax(logits):
-    """Class probabilities along the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def _resize(maps, size):

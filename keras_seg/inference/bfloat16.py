@@ -7,7 +7,7 @@ from keras_seg.errors import InputError
 from keras_seg.hardware import check_bfloat16
 from keras_seg.initial_weights import without_initial_weights
 from keras_seg.layers.few_channels import has_few_channels
-from keras_seg.logits import num_classes
+from keras_seg.logits import num_logits
 
 PRECISIONS = ("float32", "bfloat16", "auto")
 
@@ -53,7 +53,7 @@ def in_bfloat16(model):
         InputError: As `check_bfloat16`.
     """
     check_bfloat16()
-    classes = num_classes(model)
+    classes = num_logits(model)
 
     def copy(layer):
         config = layer.get_config()

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from keras_seg.errors import InputError
-from keras_seg.inference.averaging import softmax
 from keras_seg.inference.lattice import lattice_filter
+from keras_seg.logits import softmax
 
 _SMALLEST = 1e-8  # Probability, so that its logarithm is finite.
 _REACH = 5.0  # Standard deviations at which a Gaussian is cut off.

@@ -10,7 +10,8 @@ from keras_seg.errors import InputError
 from keras_seg.files import check_beside, check_targets, regular_file
 from keras_seg.inference.images import read_image
 from keras_seg.inference.outputs import Outputs, Wanted
-from keras_seg.inference.predictor import most_probable
+from keras_seg.inference.predictor import Prediction
+from keras_seg.logits import most_probable
 from keras_seg.texts import readable
 
 
@@ -123,6 +124,6 @@ def _predict(predictor, path, image, with_probabilities):
         if not with_probabilities:
             return predictor.predict(image), None
         probabilities = predictor.probabilities(image)
-        return most_probable(probabilities), probabilities
+        return Prediction(*most_probable(probabilities, predictor.threshold)), probabilities
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None

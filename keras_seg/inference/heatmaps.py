@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from keras import ops
 
-from keras_seg.inference.averaging import softmax
+from keras_seg.logits import softmax
 
 STRIDE = 32  # Pixels of the picture to a cell of VGG16's last map.
 

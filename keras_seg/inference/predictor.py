@@ -1,7 +1,7 @@
 """A trained model as a function from one picture to its mask."""
 
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +11,18 @@ import numpy as np
 from keras import ops
 
 from keras_seg.acceleration import accelerate
+from keras_seg.classes import BINARY_CLASSES
 from keras_seg.errors import InputError
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
 from keras_seg.inference.bfloat16 import in_bfloat16
-from keras_seg.logits import most_likely, num_classes
-from keras_seg.palette import IGNORE, default_colors
+from keras_seg.logits import (
+    classify,
+    mask_dtype,
+    most_probable,
+    num_classes,
+    threshold_of,
+)
+from keras_seg.palette import default_colors
 from keras_seg.runs import Run
 
 
@@ -24,27 +31,11 @@ class Prediction(NamedTuple):
 
     Attributes:
         mask: class ids [H, W], uint8 for up to 255 classes, else uint16.
-        confidence: the softmax probability of that class, float32 [H, W] in 0..1.
+        confidence: the probability of that class, float32 [H, W] in 0..1.
     """
 
     mask: np.ndarray
     confidence: np.ndarray
-
-
-def classify(logits):
-    """Turns logits into class ids and their probabilities.
-
-    Args:
-        logits: float [..., C], a tensor of any Keras backend.
-
-    Returns:
-        `(mask, confidence)`, both [...]: uint8 (uint16 beyond 255 classes, as 255 means ignored) and float32.
-    """
-    logits = ops.cast(logits, "float32")
-    largest, mask = most_likely(logits)
-    # The largest softmax value, without a softmax of all C channels.
-    confidence = 1 / ops.sum(ops.exp(logits - largest), axis=-1)
-    return ops.cast(mask[..., 0], _mask_dtype(logits.shape[-1])), confidence
 
 
 class Predictor:
@@ -58,6 +49,8 @@ class Predictor:
         averaging: `Averaging`: sliding windows, several scales, mirrored pictures; by default a picture goes
             through once, whole.
         crf: `CRF` that refines the class probabilities along the picture's edges; None for none.
+        threshold: probability from which a pixel is foreground, for a network with a single logit; None for
+            the run's, else 0.5.
         precision: `"float32"` or `"bfloat16"`, in which weights are rounded and all is computed but the first
             and the last layers: for processors that have instructions for it.
 
@@ -66,13 +59,24 @@ class Predictor:
         num_classes: number of classes.
         classes: tuple of class names.
         colors: uint8 [C, 3].
+        threshold: probability from which a pixel is foreground; None where the most probable class wins.
 
     Raises:
-        InputError: the folder is no run, or its model does not fit its classes.
+        InputError: the folder is no run, its model does not fit its classes, or has no threshold.
         ValueError: `precision` is another.
     """
 
-    def __init__(self, source, classes=None, colors=None, *, averaging=None, crf=None, precision="float32"):
+    def __init__(
+        self,
+        source,
+        classes=None,
+        colors=None,
+        *,
+        averaging=None,
+        crf=None,
+        threshold=None,
+        precision="float32",
+    ):
         if precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision must be float32 or bfloat16, received {precision!r}.")
         run = Run.open(source) if isinstance(source, (str, Path)) else source
@@ -81,15 +85,18 @@ class Predictor:
         else:
             self.model = run.load_model()
             classes, colors = classes or run.classes, run.colors if colors is None else colors
+            threshold = run.threshold if threshold is None else threshold
         if precision == "bfloat16":
             self.model = in_bfloat16(self.model)
         self.num_classes = num_classes(self.model)
-        self.classes = tuple(classes or (f"class {i}" for i in range(self.num_classes)))
+        self.threshold = threshold_of(self.model, threshold)
+        unnamed = (f"class {i}" for i in range(self.num_classes))
+        self.classes = tuple(classes or (unnamed if self.threshold is None else BINARY_CLASSES))
         self.colors = np.asarray(default_colors(self.num_classes) if colors is None else colors, np.uint8)
         if not len(self.classes) == len(self.colors) == self.num_classes:
             raise InputError(
-                f"{self.model.name}: {self.num_classes} channels of logits, but {len(self.classes)} "
-                f"class names and {len(self.colors)} colors; name every class once"
+                f"{self.model.name}: predicts {self.num_classes} classes, but there are {len(self.classes)} "
+                f"names and {len(self.colors)} colors; name every class once"
             )
         self.averaging = averaging or Averaging()
         self.crf = crf
@@ -150,7 +157,8 @@ class Predictor:
         images = np.asarray(images)
         self._check_shape(images.shape)
         if self.crf is not None or self.averaging.scales != (1.0,):
-            return _joined(most_probable(self.probabilities(image)) for image in images)
+            found = (self.probabilities(image) for image in images)
+            return _joined(most_probable(each, self.threshold) for each in found)
         with _memory_errors_explained(images.shape[1:]):
             if self.averaging.is_whole:
                 mask, confidence = self._classify(images.astype(np.float32))
@@ -159,11 +167,12 @@ class Predictor:
 
     def _in_bands(self, image):
         """Rows become class ids as soon as they are done, so that logits of a whole picture never exist."""
-        mask = np.empty(image.shape[:2], _mask_dtype(self.num_classes))
+        mask = np.empty(image.shape[:2], mask_dtype(self.num_classes))
         confidence = np.empty(image.shape[:2], np.float32)
         for top, logits in logits_in_bands(self._logits, image, self.averaging):
             rows = slice(top, top + len(logits))
-            mask[rows], confidence[rows] = map(ops.convert_to_numpy, classify(logits))
+            found = classify(logits, self.threshold)
+            mask[rows], confidence[rows] = map(ops.convert_to_numpy, found)
         return Prediction(mask, confidence)
 
     def _check_shape(self, shape):
@@ -182,7 +191,7 @@ class Predictor:
 
     @cached_property
     def _classify(self):
-        return _compiled(self._network, classify)
+        return _compiled(self._network, partial(classify, threshold=self.threshold))
 
     @cached_property
     def _logits(self):
@@ -206,16 +215,6 @@ def _compiled(model, finish):
 
     signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
     return tf.function(network, input_signature=[signature], autograph=False)
-
-
-def _mask_dtype(num_classes):
-    return "uint8" if num_classes <= IGNORE else "uint16"
-
-
-def most_probable(probabilities):
-    """The Prediction of class probabilities [H, W, C]."""
-    mask = probabilities.argmax(axis=-1).astype(_mask_dtype(probabilities.shape[-1]))
-    return Prediction(mask, probabilities.max(axis=-1))
 
 
 def _joined(predictions):

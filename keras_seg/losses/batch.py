@@ -6,6 +6,8 @@ from typing import Any
 
 from keras import ops
 
+from keras_seg.logits import class_logits
+
 
 def unchanged(tensor):
     """The sum over the replicas where there is one."""
@@ -18,7 +20,7 @@ class Batch:
 
     Attributes:
         labels: Class ids, int32 `[B, H, W]`, that can be indexed with: the ignored ones are 0.
-        logits: float32 `[B, H, W, C]`.
+        logits: float32 `[B, H, W, C]`, C of 2 or more.
         counted: Whether a pixel is not ignored, bool `[B, H, W]`.
         class_weights: Weight of each class, `[C]`; None: 1 each.
         reduction: `"mean"` or `"sum"` of what has a value at every pixel.
@@ -38,12 +40,16 @@ class Batch:
 
 
 def read_batch(labels, logits, ignore_index, **options):
-    """Makes a Batch of class ids `[B, H, W]` or `[B, H, W, 1]` and logits `[B, H, W, C]`."""
+    """Makes a Batch of class ids `[B, H, W]` or `[B, H, W, 1]` and logits `[B, H, W, C]`.
+
+    A single logit becomes that of two classes.
+    """
     labels = ops.cast(labels, "int32")
     if len(labels.shape) == len(logits.shape):
         labels = ops.squeeze(labels, -1)
     counted = labels != ignore_index
-    return Batch(ops.where(counted, labels, 0), ops.cast(logits, "float32"), counted, **options)
+    logits = class_logits(ops.cast(logits, "float32"))
+    return Batch(ops.where(counted, labels, 0), logits, counted, **options)
 
 
 def cross_entropies(batch):

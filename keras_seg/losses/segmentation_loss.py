@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_seg.logits import classes_of
 from keras_seg.losses.batch import read_batch, unchanged
 from keras_seg.losses.terms import parse_loss
 from keras_seg.palette import IGNORE
@@ -40,7 +41,7 @@ class SegmentationLoss(keras.losses.Loss):
 
     Call arguments:
         y_true: Class ids, `[B, H, W]` or `[B, H, W, 1]`.
-        y_pred: Logits, `[B, H, W, C]`.
+        y_pred: Logits, `[B, H, W, C]`; of one, the foreground's, classes are 0 and 1.
 
     Raises:
         ValueError: `terms` cannot be read, or another argument is out of range.
@@ -73,7 +74,7 @@ class SegmentationLoss(keras.losses.Loss):
         return super().__call__(y_true, y_pred)
 
     def call(self, y_true, y_pred):
-        weights, num_classes = self.class_weights, y_pred.shape[-1]
+        weights, num_classes = self.class_weights, classes_of(y_pred)
         if weights is not None and len(weights) != num_classes:
             raise ValueError(
                 f"class_weights must have one for each of {num_classes} classes, received {len(weights)}."

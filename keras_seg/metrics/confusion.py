@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_seg.logits import most_likely
+from keras_seg.logits import class_ids, classes_of
 from keras_seg.palette import IGNORE
 
 FIGURES = (
@@ -77,34 +77,38 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
         num_classes: Number of classes C.
         figure: One of `FIGURES`.
         ignore_index: Class id of the pixels that are skipped.
+        threshold: Probability from which a pixel is foreground, for a single logit; None for 0.5.
         name: Name of the metric; the figure's by default.
 
     Raises:
         ValueError: There is no such figure.
     """
 
-    def __init__(self, num_classes, figure="mean_iou", ignore_index=IGNORE, name=None, **kwargs):
+    def __init__(
+        self, num_classes, figure="mean_iou", ignore_index=IGNORE, threshold=None, name=None, **kwargs
+    ):
         super().__init__(name=name or figure, **kwargs)
         if figure not in FIGURES:
             raise ValueError(f"figure must be one of {FIGURES}, received {figure!r}.")
         self.num_classes = num_classes
         self.figure = figure
         self.ignore_index = ignore_index
+        self.threshold = threshold
         self.matrix = self.add_weight(
             shape=(num_classes, num_classes), dtype="int64", initializer="zeros", name="matrix"
         )
         self.outside = self.add_weight(shape=(), dtype="int64", initializer="zeros", name="outside")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Adds a batch: class ids `[B, H, W]` and logits (or probabilities) `[B, H, W, C]`.
+        """Adds a batch: class ids `[B, H, W]` and logits `[B, H, W, C]`, or one for two classes.
 
         Raises:
             ValueError: The predictions have another number of classes.
         """
-        if y_pred.shape[-1] != self.num_classes:
-            raise ValueError(f"y_pred must have {self.num_classes} classes, received {y_pred.shape[-1]}.")
+        if classes_of(y_pred) != self.num_classes:
+            raise ValueError(f"y_pred must have {self.num_classes} classes, received {classes_of(y_pred)}.")
         truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
-        predicted = ops.reshape(ops.cast(most_likely(y_pred)[1], "int32"), (-1,))
+        predicted = ops.reshape(ops.cast(class_ids(y_pred, self.threshold), "int32"), (-1,))
         # The ignored pixels are counted in a cell of their own past the matrix, what is no class in the next.
         cells = self.num_classes**2
         is_class = ops.logical_and(truth >= 0, truth < self.num_classes)
@@ -136,5 +140,5 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
 
     def get_config(self):
         config = super().get_config()
-        keys = ("num_classes", "figure", "ignore_index")
+        keys = ("num_classes", "figure", "ignore_index", "threshold")
         return {**config, **{key: getattr(self, key) for key in keys}}

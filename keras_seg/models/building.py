@@ -31,7 +31,8 @@ def build_model(name, num_classes, input_shape=(None, None, 3), **options):
 
     Args:
         name: A key of `MODELS`.
-        num_classes: Number of classes, the channels of the logits.
+        num_classes: Number of classes, the channels of the logits. 1: one class against the background, by a
+            single logit whose sigmoid is its probability (`keras_seg.logits`).
         input_shape: `(H, W, 3)` of the images, None for any height or width.
         **options: Of that network's builder. Several have:
             `preprocessing`, what the first layer does to the pixels, a key of

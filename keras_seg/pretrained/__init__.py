@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from keras_seg.errors import InputError
-from keras_seg.logits import num_classes
+from keras_seg.logits import num_logits
 from keras_seg.pretrained.assign import assign, layers_with_weights
 from keras_seg.pretrained.caffe import load_blobs
 from keras_seg.pretrained.caffe_files import read_caffemodel
@@ -51,7 +51,7 @@ def load_weights(model, source):
     count = len([name for name in layers_with_weights(model) if name not in fresh])
     line = f"{model.name}: loaded {count} layers from {path}"
     if loaded.reset:
-        classes = f"{loaded.file_classes} classes there, {num_classes(model)} here"
+        classes = f"{loaded.file_classes} classes there, {num_logits(model)} here"
         line += f"; start anew because of {classes}: {_list(loaded.reset)}"
     if loaded.anew:
         line += f"; start anew because they are not in the file: {_list(loaded.anew)}"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_seg.errors import InputError
-from keras_seg.logits import num_classes
+from keras_seg.logits import num_logits
 
 _LISTED = 6  # Names of each kind in an error, which stays one line.
 
@@ -98,7 +98,7 @@ def is_auxiliary(name):
 
 def _file_classes(model, shapes):
     """The class count that explains why `shapes`, pairs of ours and theirs, differ; None if none does."""
-    classes = num_classes(model)
+    classes = num_logits(model)
     explained = set()
     for ours, theirs in shapes:
         if len(ours) != len(theirs):

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_seg.logits import class_ids
+
 
 class Certificate(NamedTuple):
     """What was measured.
@@ -41,7 +43,7 @@ class Certificate(NamedTuple):
         )
 
 
-def certify(path, runner, network, images):
+def certify(path, runner, network, images, threshold=None):
     """Compares an exported file with the network.
 
     Args:
@@ -49,6 +51,7 @@ def certify(path, runner, network, images):
         runner: function of uint8 [1, H, W, 3] to logits [1, H, W, C] that runs it.
         network: the same by the SavedModel's graph.
         images: uint8 RGB images [H, W, 3].
+        threshold: probability from which a pixel is foreground, where there is a single logit.
 
     Returns:
         Certificate.
@@ -63,7 +66,8 @@ def certify(path, runner, network, images):
         (ours, taken), (theirs, own) = _timed(runner, batch), _timed(network, batch)
         error = max(error, float(np.abs(ours - theirs).max()))
         largest = max(largest, float(np.abs(theirs).max()))
-        same += int((ours.argmax(-1) == theirs.argmax(-1)).sum())
+        ids = (np.asarray(class_ids(logits, threshold)) for logits in (ours, theirs))
+        same += int(np.equal(*ids).sum())
         pixels += theirs[..., 0].size
         seconds[0].append(taken)
         seconds[1].append(own)

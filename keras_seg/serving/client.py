@@ -121,9 +121,10 @@ class Client:
         return Answer(*(part[0] for part in answer)) if images.ndim == 3 else answer
 
     def logits(self, images):
-        """Returns float32 logits [N, H, W, C] of uint8 RGB [N, H, W, 3]."""
+        """Returns float32 logits [N, H, W, C] of uint8 RGB [N, H, W, 3]; of two classes it may be one."""
         images = _pixels(images, (4,))
-        outputs = {"logits": Output("float32", (*images.shape[:3], self.num_classes))}
+        channels = (1, 2) if self.num_classes == 2 else self.num_classes
+        outputs = {"logits": Output("float32", (*images.shape[:3], channels))}
         return self.call("logits", {"images": images}, outputs)["logits"]
 
     def mask(self, picture, signature="bytes"):

@@ -13,7 +13,7 @@ from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.inference.bfloat16 import in_bfloat16
 from keras_seg.inference.images import MAX_JPEG_SIDE
-from keras_seg.logits import num_classes
+from keras_seg.logits import num_classes, num_logits, threshold_of
 from keras_seg.palette import IGNORE
 from keras_seg.serving.configs import write_configs
 from keras_seg.serving.signatures import (
@@ -38,6 +38,7 @@ def export_saved_model(
     name=None,
     warm_up=(),
     image_size=None,
+    threshold=None,
     precision="float32",
     **limits,
 ):
@@ -53,6 +54,8 @@ def export_saved_model(
         name: of the model at the server; the network's by default.
         warm_up: (height, width) pairs: the server tries every signature at these sizes before it serves.
         image_size: (height, width) that the endpoints of arrays are held to, as batching needs; None: any.
+        threshold: probability from which a pixel is foreground, for a network with a single logit; None for
+            0.5.
         precision: of `PRECISIONS`; "bfloat16" halves the file, and is faster only on processors that have
             instructions for it.
         **limits: of `build_signatures`: `max_pixels`, `max_tiled_pixels` and `tile`.
@@ -70,10 +73,11 @@ def export_saved_model(
         raise ValueError(f"precision must be one of {PRECISIONS}, received {precision!r}.")
     folder, name = Path(folder), name or model.name
     _check(model, folder, classes, colors)
+    threshold = threshold_of(model, threshold)
     most = limits.get("max_pixels", MAX_PIXELS)
     most_tiled = limits.get("max_tiled_pixels", MAX_TILED_PIXELS)
     _check_sizes(warm_up, image_size, most, most_tiled, padding_of(model))
-    logits_pixels = most_pixels_of_logits(most, len(classes))
+    logits_pixels = most_pixels_of_logits(most, num_logits(model))
     requests = warmup_requests(warm_up, 1, image_size, logits_pixels) if warm_up else []
     if len(requests) > MAX_RECORDS:
         raise InputError(f"{len(warm_up)} warm-up sizes make more than {MAX_RECORDS} requests; name fewer")
@@ -81,8 +85,11 @@ def export_saved_model(
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         network = in_bfloat16(model) if precision == "bfloat16" else model
-        signatures = build_signatures(network, classes, colors, image_size=image_size, **limits)
+        options = {"image_size": image_size, "threshold": threshold, **limits}
+        signatures = build_signatures(network, classes, colors, **options)
         labels = {"classes": list(classes), "colors": [[int(c) for c in color] for color in colors]}
+        if threshold is not None:
+            labels["threshold"] = threshold
         _write(temporary, signatures, labels)
         if requests:
             write_warmup(temporary, name, requests)

@@ -10,6 +10,7 @@ from keras_seg.data import load_dataset, read_image
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.inference import expand_inputs
+from keras_seg.logits import threshold_of
 from keras_seg.serving import litert_export, onnx_export
 from keras_seg.serving.certificate import certify
 from keras_seg.serving.export import export_saved_model
@@ -21,13 +22,14 @@ from keras_seg.serving.signatures import MAX_PIXELS, build_network, most_pixels_
 CHECKED, CALIBRATION = 16, 64  # Images
 
 
-def export_onnx(run, folder, images=None):
+def export_onnx(run, folder, images=None, threshold=None):
     """Writes `MODEL.onnx` and checks it with onnxruntime.
 
     Args:
         run: Run.
         folder: folder to write into.
         images: uint8 RGB images [H, W, 3] to check with; None: the run's validation images.
+        threshold: probability from which a pixel is foreground, of one class; None for the run's.
 
     Returns:
         `[(path, Certificate)]`.
@@ -40,8 +42,9 @@ def export_onnx(run, folder, images=None):
         import_optional(package, onnx_export.EXTRA, path)
     model = run.load_model()
     images = images or run_images(run, "val", CHECKED)
-    write_onnx(model, path, classes=run.classes, colors=run.colors)
-    return [(path, certify(path, onnx_runner(path), _reference(model), images))]
+    threshold = threshold_of(model, run.threshold if threshold is None else threshold)
+    write_onnx(model, path, classes=run.classes, colors=run.colors, threshold=threshold)
+    return [(path, certify(path, onnx_runner(path), _reference(model), images, threshold))]
 
 
 def export_litert(run, folder, size=None, precisions=PRECISIONS, images=None):
@@ -71,7 +74,7 @@ def export_litert(run, folder, size=None, precisions=PRECISIONS, images=None):
     found = []
     for path, precision in zip(paths, precisions, strict=True):
         write_litert(model, path, size, precision, calibration)
-        found.append((path, certify(path, litert_runner(path), _reference(model), checked)))
+        found.append((path, certify(path, litert_runner(path), _reference(model), checked, run.threshold)))
     return found
 
 
@@ -98,8 +101,10 @@ def export_bfloat16(run, folder, images=None, **options):
             f"the pictures to check with have more than {limit} pixels; name others with --images"
         )
     model = run.load_model()
+    options["threshold"] = threshold_of(model, options.get("threshold") or run.threshold)
     export_saved_model(model, folder, classes=run.classes, colors=run.colors, precision="bfloat16", **options)
-    return [(folder, certify(folder, saved_model_runner(folder), _reference(model), images))]
+    runner, reference = saved_model_runner(folder), _reference(model)
+    return [(folder, certify(folder, runner, reference, images, options["threshold"]))]
 
 
 def saved_model_runner(folder):
@@ -118,12 +123,7 @@ def run_images(run, split, count):
         InputError: the data is not there any more.
     """
     try:
-        dataset = load_dataset(
-            run.config.get("data"),
-            seed=run.config.get("seed", 0),
-            ignore_label=run.config.get("ignore_label"),
-            mask_colors=run.config.get("mask_colors"),
-        )
+        dataset = load_dataset(run.config.get("data"), **run.data_options)
         samples = dataset.split(split)[:count]
     except InputError as error:
         raise InputError(f"{error} (the run's own data; name other pictures with --images)") from None

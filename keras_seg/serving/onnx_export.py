@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_seg.acceleration import accelerate
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
+from keras_seg.logits import threshold_of
 from keras_seg.serving.optional import import_optional
 from keras_seg.serving.signatures import build_network
 
@@ -19,16 +20,18 @@ _LARGE = 1 << 14  # Numbers
 _AXES = ("N", "H", "W")
 
 
-def write_onnx(model, path, *, classes, colors):
+def write_onnx(model, path, *, classes, colors, threshold=None):
     """Writes `images`, float32 RGB [N, H, W, 3] in 0..255, to `logits`, float32 [N, H, W, C].
 
-    Class names and colors are metadata of the file, each as JSON.
+    Class names and colors, and the threshold of a single logit, are metadata of the file, each as JSON.
 
     Args:
         model: `keras.Model` to logits.
         path: file to write.
         classes: class names in id order.
         colors: RGB per class, [C, 3].
+        threshold: probability from which a pixel is foreground, for a network with a single logit; None for
+            0.5.
 
     Raises:
         InputError: the packages of the extra `onnx` are missing, the network is too large, or the file
@@ -45,7 +48,10 @@ def write_onnx(model, path, *, classes, colors):
         for axis, dim in zip(_AXES, value.type.tensor_type.shape.dim, strict=False):
             if not dim.dim_value:
                 dim.dim_param = axis
-    for key, value in (("classes", list(classes)), ("colors", np.asarray(colors).tolist())):
+    labels = {"classes": list(classes), "colors": np.asarray(colors).tolist()}
+    if (threshold := threshold_of(model, threshold)) is not None:
+        labels["threshold"] = threshold
+    for key, value in labels.items():
         proto.metadata_props.add(key=key, value=json.dumps(value, ensure_ascii=False))
     with replacing(path) as temporary:
         temporary.write_bytes(proto.SerializeToString())

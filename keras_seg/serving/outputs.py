@@ -20,7 +20,7 @@ class Output(NamedTuple):
 
     Attributes:
         dtype: "uint8", "float32", or "object" for strings of bytes; None: any.
-        shape: its lengths, None for one of 1 to 256; None: any.
+        shape: its lengths, None for one of 1 to 256, a tuple for one of these; None: any.
         max_string: bytes of a string at most.
         num_classes: what every uint8 value has to be below.
     """
@@ -87,11 +87,16 @@ def read_outputs(found, outputs, to_array):
 
 
 def _count(shape):
-    return math.prod(length or MAX_CLASSES for length in shape)
+    return math.prod(max(_choice(length)) for length in shape)
 
 
 def _fits(shape, wanted):
     return len(shape) == len(wanted) and all(
-        1 <= length <= MAX_CLASSES if right is None else length == right
-        for length, right in zip(shape, wanted, strict=True)
+        length in _choice(right) for length, right in zip(shape, wanted, strict=True)
     )
+
+
+def _choice(length):
+    if length is None:
+        return range(1, MAX_CLASSES + 1)
+    return length if isinstance(length, tuple) else (length,)

@@ -4,6 +4,8 @@ What a model server passes on unchecked can end its process: a wrong rank, a mis
 height ends in a failed check of oneDNN. So each endpoint first brings its input to a known shape.
 """
 
+from functools import partial
+
 import tensorflow as tf
 
 from keras_seg.acceleration import accelerate
@@ -11,6 +13,7 @@ from keras_seg.data import decode_image
 from keras_seg.encoders import PAD_LAYER
 from keras_seg.inference import classify
 from keras_seg.inference.images import MAX_JPEG_SIDE
+from keras_seg.logits import num_logits
 from keras_seg.serving.limits import within_limit
 from keras_seg.serving.tiles import tiled_mask
 
@@ -31,6 +34,7 @@ def build_signatures(
     max_pixels=MAX_PIXELS,
     max_tiled_pixels=MAX_TILED_PIXELS,
     tile=TILE,
+    threshold=None,
 ):
     """Returns `{name: concrete function}` of every endpoint.
 
@@ -43,6 +47,7 @@ def build_signatures(
             network pads them by.
         max_tiled_pixels: the same for `tiled`.
         tile: height and width of its tiles.
+        threshold: probability from which a pixel is foreground, for a network with a single logit.
     """
     height, width = model.inputs[0].shape[1:3]
     fixed = tuple(image_size or (None, None))
@@ -51,12 +56,13 @@ def build_signatures(
     colors = tf.constant(colors, tf.uint8, [len(classes), 3])
 
     padding = padding_of(model)
+    most_probable = partial(classify, threshold=threshold)
 
     def decoded(contents):
         return _checked(_read(contents, max_pixels)[None], [1, height, width, 3], max_pixels, padding)
 
     def classified(contents):
-        mask, confidence = classify(network(tf.cast(decoded(contents), tf.float32)))
+        mask, confidence = most_probable(network(tf.cast(decoded(contents), tf.float32)))
         return _png(mask), _png(_in_bytes(confidence))
 
     def painted(contents):
@@ -66,22 +72,26 @@ def build_signatures(
         fits = tf.debugging.assert_less_equal(side, MAX_JPEG_SIDE, "too long for a JPEG")
         with tf.control_dependencies([fits]):
             images = tf.cast(images, tf.float32)
-        paint = tf.gather(colors, tf.cast(classify(network(images))[0], tf.int32))
+        paint = tf.gather(colors, tf.cast(most_probable(network(images))[0], tf.int32))
         blend = (1 - _ALPHA) * images + _ALPHA * tf.cast(paint, tf.float32)
         return tf.io.encode_jpeg(tf.cast(tf.round(blend[0]), tf.uint8), "rgb", quality=_JPEG_QUALITY)
 
     def tiled(request):
         contents, flip = request
         image = _read(contents, max_tiled_pixels)
-        return _png(tiled_mask(network, len(classes), image, (height or tile, width or tile), flip)[None])
+        return _png(
+            tiled_mask(network, num_logits(model), image, (height or tile, width or tile), flip, threshold)[
+                None
+            ]
+        )
 
     functions = {
         # The first endpoint is the one that a request without a signature name gets.
-        "serving_default": _mask_endpoint(network, arrays, max_pixels, padding),
+        "serving_default": _mask_endpoint(network, most_probable, arrays, max_pixels, padding),
         "bytes": _encoded_endpoint("mask_bytes", lambda contents: classified(contents)[0]),
         "confidence": _encoded_endpoint(("mask_bytes", "confidence_bytes"), classified),
         "overlay": _encoded_endpoint("overlay_bytes", painted),
-        "logits": _logits_endpoint(network, arrays, max_pixels, padding, len(classes)),
+        "logits": _logits_endpoint(network, arrays, max_pixels, padding, num_logits(model)),
         "tiled": _tiled_endpoint(tiled),
         "labels": _labels_endpoint(list(classes), colors),
     }
@@ -123,9 +133,9 @@ def build_network(model, shape):
     return network
 
 
-def most_pixels_of_logits(max_pixels, num_classes):
+def most_pixels_of_logits(max_pixels, num_logits):
     """Returns the pixels that a request to `logits` may have, for its answer to fit into a message."""
-    return min(max_pixels, _MAX_MESSAGE // (4 * num_classes))
+    return min(max_pixels, _MAX_MESSAGE // (4 * num_logits))
 
 
 def padding_of(model):
@@ -136,17 +146,17 @@ def padding_of(model):
     return tuple(map(sum, layer.padding)) if layer else (0, 0)
 
 
-def _mask_endpoint(network, shape, max_pixels, padding):
+def _mask_endpoint(network, most_probable, shape, max_pixels, padding):
     def serving_default(images):
         images = _checked(images, shape, max_pixels, padding)
-        mask, confidence = classify(network(tf.cast(images, tf.float32)))
+        mask, confidence = most_probable(network(tf.cast(images, tf.float32)))
         return {"mask": mask, "confidence": _in_bytes(confidence)}
 
     return serving_default
 
 
-def _logits_endpoint(network, shape, max_pixels, padding, num_classes):
-    limit = most_pixels_of_logits(max_pixels, num_classes)
+def _logits_endpoint(network, shape, max_pixels, padding, channels):
+    limit = most_pixels_of_logits(max_pixels, channels)
 
     def logits(images):
         images = _checked(_checked(images, shape, max_pixels, padding), shape, limit)

@@ -37,15 +37,16 @@ def tile_weights(starts, size, index):
     return height(place) / total
 
 
-def tiled_mask(network, num_classes, image, tile, flip):
+def tiled_mask(network, num_logits, image, tile, flip, threshold=None):
     """Predicts a large picture.
 
     Args:
         network: function of float32 [1, h, w, 3] to logits [1, h, w, C].
-        num_classes: C.
+        num_logits: C.
         image: uint8 [H, W, 3].
         tile: (height, width) of a tile; a picture smaller than that is one tile.
         flip: bool scalar: average the logits with those of the mirrored tile.
+        threshold: of `classify`.
 
     Returns:
         uint8 class ids [H, W].
@@ -70,18 +71,16 @@ def tiled_mask(network, num_classes, image, tile, flip):
             strip = _add_to_start(strip, before, axis=0)
             ready, after = strip[:right], strip[right:]
             ready = _add_to_start(ready, above[left : left + right], axis=1)
-            masks = masks.write(number, classify(ready[:, :down])[0])
+            masks = masks.write(number, classify(ready[:, :down], threshold)[0])
             return number + 1, after, masks, kept.write(number, ready[:, down:])
 
-        start = tf.zeros([0, tile_height, num_classes])
-        arrays = _array(lefts, tf.uint8, [None, None]), _array(lefts, tf.float32, [None, None, num_classes])
-        _, _, masks, kept = _for_each(lefts, column, (start, *arrays), [None, None, num_classes])
+        start = tf.zeros([0, tile_height, num_logits])
+        arrays = _array(lefts, tf.uint8, [None, None]), _array(lefts, tf.float32, [None, None, num_logits])
+        _, _, masks, kept = _for_each(lefts, column, (start, *arrays), [None, None, num_logits])
         return index + 1, kept.concat(), rows.write(index, tf.transpose(masks.concat()))
 
-    start = tf.zeros([width, 0, num_classes])
-    _, _, rows = _for_each(
-        tops, row, (start, _array(tops, tf.uint8, [None, None])), [None, None, num_classes]
-    )
+    start = tf.zeros([width, 0, num_logits])
+    _, _, rows = _for_each(tops, row, (start, _array(tops, tf.uint8, [None, None])), [None, None, num_logits])
     return rows.concat()
 
 

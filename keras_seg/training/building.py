@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_seg.acceleration import accelerate
 from keras_seg.encoders import freeze_encoder
 from keras_seg.errors import InputError
-from keras_seg.logits import num_classes
+from keras_seg.logits import num_classes, num_logits
 from keras_seg.losses import SegmentationLoss
 from keras_seg.metrics import ConfusionMatrixMetric
 from keras_seg.models import build_model
@@ -36,12 +36,12 @@ class Training(NamedTuple):
     model: keras.Model
 
 
-def build_training(config, classes, steps_per_epoch, *, fresh, report, weights=None, replicas=None):
+def build_training(config, logits, steps_per_epoch, *, fresh, report, weights=None, replicas=None):
     """Builds a network with its first weights, and compiles it.
 
     Args:
         config: A `TrainConfig` whose precision is the dtype policy.
-        classes: Number of classes.
+        logits: Channels of the network's logits.
         steps_per_epoch: Batches of an epoch.
         fresh: Whether it starts; else its weights are about to be restored.
         report: Function that is given each line for the reader.
@@ -56,7 +56,7 @@ def build_training(config, classes, steps_per_epoch, *, fresh, report, weights=N
     """
     replicas = replicas or Replicas()
     with replicas.scope():
-        network = _build(config, classes)
+        network = _build(config, logits)
         if fresh:
             _initialize(network, config, report)
         if config.freeze_encoder:
@@ -67,9 +67,9 @@ def build_training(config, classes, steps_per_epoch, *, fresh, report, weights=N
     return Training(network, model)
 
 
-def _build(config, classes):
+def _build(config, logits):
     try:
-        model = build_model(config.model, classes, **config.model_options)
+        model = build_model(config.model, logits, **config.model_options)
     except (TypeError, ValueError) as error:
         raise InputError(f"--model-option: {error}") from None
     if config.precision == "mixed_bfloat16" and _is_cpu():
@@ -119,7 +119,9 @@ def _compile(model, config, steps_per_epoch, weights, replicas):
     optimizer.build(model.trainable_variables)
     updates = model.count_params() * config.epochs * steps_per_epoch
     optimizer.fused = updates >= UPDATES_WORTH_FUSING and _is_cpu() and not replicas.strategy
-    metrics = [ConfusionMatrixMetric(num_classes(model), figure) for figure in FIGURES]
+    metrics = [
+        ConfusionMatrixMetric(num_classes(model), figure, threshold=config.threshold) for figure in FIGURES
+    ]
     loss = {"class_weights": weights, "reduction": config.loss_reduction}
     if replicas.strategy:
         loss["replica_sum"] = replica_sum
@@ -151,7 +153,7 @@ def has_aux_head(model):
 
 def build_metrics(model):
     """Creates the variables of a compiled model's metrics, which Keras does with the first batch."""
-    truth, logits = tf.zeros([1, 1, 1], tf.int32), tf.zeros([1, 1, 1, num_classes(model)])
+    truth, logits = tf.zeros([1, 1, 1], tf.int32), tf.zeros([1, 1, 1, num_logits(model)])
     if has_aux_head(model):
         truth, logits = ({"out": each, "aux": each} for each in (truth, logits))
     with keras.StatelessScope():

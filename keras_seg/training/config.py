@@ -92,6 +92,9 @@ class TrainConfig:
         ignore_label: A mask value that is ignored besides 255; None for the data set's own.
         mask_colors: File with the RGB color of each class, for masks that are pictures in colors.
         reduce_zero_label: Whether mask value 0 is ignored and 1 is the first class.
+        binary: Whether one class is told from the background by a single logit and its sigmoid; None: where
+            dataset.json lists one class.
+        threshold: Probability from which a pixel is foreground, of one class; 0.5.
         seed: Of weights, shuffling, augmentation and dropout.
         deterministic: Whether each operation gives the same bits each time; on a CPU yes, on a GPU, where
             it costs time and some networks cannot, no.
@@ -150,6 +153,8 @@ class TrainConfig:
     ignore_label: int | None = None
     mask_colors: str | None = None
     reduce_zero_label: bool = False
+    binary: bool | None = None
+    threshold: float | None = None
     seed: int = 0
     deterministic: bool | None = None
     distribute: str = "none"

@@ -19,13 +19,15 @@ def finish(run, dataset, progress, report):
         report: Function that is given each line for the reader.
     """
     model = run.load_model()
-    predictor = Predictor(model)
-    metrics = evaluate(model, eval_batches(dataset, "val"), dataset.classes)
+    predictor = Predictor(model, dataset.classes, dataset.colors, threshold=run.threshold)
+    metrics = evaluate(predictor, eval_batches(dataset, "val"), dataset.classes)
     write_metrics(run.path / "metrics.json", metrics)
     draw_curves(progress.rows, run.path / "curves.png")
     draw_samples(predictor, dataset, run.path / "samples.png")
     version = next_version(run.export_path)
-    export_saved_model(model, version, classes=dataset.classes, colors=dataset.colors)
+    export_saved_model(
+        model, version, classes=dataset.classes, colors=dataset.colors, threshold=run.threshold
+    )
     note_finished(run, progress.step)
     if metrics["mean_iou"] is None:
         report("no pixel of the validation masks is labeled, so the last model was kept")

@@ -7,7 +7,7 @@ import keras
 from keras_seg.errors import InputError
 from keras_seg.hardware import BFLOAT16_CAPABILITY, check_bfloat16, describe_gpu
 from keras_seg.layers.few_channels import has_few_channels
-from keras_seg.logits import num_classes
+from keras_seg.logits import num_logits
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 _FC = re.compile(r"fc[67]")  # With their ReLUs and dropouts.
@@ -84,7 +84,7 @@ def keep_scores_in_float32(model):
     Returns:
         A `keras.Model` with fresh weights.
     """
-    classes = num_classes(model)
+    classes = num_logits(model)
 
     def copy(layer):
         config = layer.get_config()

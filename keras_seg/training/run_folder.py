@@ -8,6 +8,7 @@ from pathlib import Path
 from keras_seg import __version__
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder, regular_file, replacing
+from keras_seg.logits import THRESHOLD
 from keras_seg.runs import CONFIG, Run
 from keras_seg.training.lock import locked
 
@@ -79,6 +80,8 @@ def create_run(config, dataset, held):
         "data": str(Path(config.data).resolve()) if not config.is_shapes else None,
         "mask_colors": str(Path(config.mask_colors).resolve()) if config.mask_colors else None,
         "output": str(path),
+        "binary": dataset.is_binary,
+        "threshold": (config.threshold or THRESHOLD) if dataset.is_binary else None,
         "num_classes": dataset.num_classes,
         "classes": list(dataset.classes),
         "colors": [list(map(int, color)) for color in dataset.colors],

@@ -18,19 +18,21 @@ FOLDER = "tensorboard"
 MOST_NUMBERED_CLASSES = 12
 
 
-def tensorboard_callbacks(run_path, dataset, sample_count=4):
+def tensorboard_callbacks(run_path, dataset, sample_count=4, threshold=None):
     """Returns the callbacks that write `RUN/tensorboard`; needs the package tensorboard.
 
     Args:
         run_path: Folder of the run.
         dataset: A `Dataset` with a validation split.
         sample_count: Validation images whose prediction is drawn after each epoch.
+        threshold: Probability from which a pixel is foreground, of one class.
 
     Returns:
         List of `keras.callbacks.Callback`: Keras's own for scalars and the graph, and one for the pictures.
     """
     folder = Path(run_path) / FOLDER
-    return [keras.callbacks.TensorBoard(folder), EpochPictures(folder / "pictures", dataset, sample_count)]
+    pictures = EpochPictures(folder / "pictures", dataset, sample_count, threshold)
+    return [keras.callbacks.TensorBoard(folder), pictures]
 
 
 class EpochPictures(keras.callbacks.Callback):
@@ -43,13 +45,15 @@ class EpochPictures(keras.callbacks.Callback):
         folder: Of the event files.
         dataset: A `Dataset` with a validation split.
         sample_count: Images to draw.
+        threshold: Probability from which a pixel is foreground, of one class.
     """
 
-    def __init__(self, folder, dataset, sample_count):
+    def __init__(self, folder, dataset, sample_count, threshold=None):
         super().__init__()
         self.folder = folder
         self.dataset = dataset
         self.sample_count = sample_count
+        self.threshold = threshold
         self._writer = None
 
     def on_epoch_end(self, epoch, logs=None):
@@ -73,7 +77,9 @@ class EpochPictures(keras.callbacks.Callback):
         if self._writer is not None:
             return
         self._writer = tf.summary.create_file_writer(str(self.folder))
-        self._predictor = Predictor(self.model, self.dataset.classes, self.dataset.colors)
+        self._predictor = Predictor(
+            self.model, self.dataset.classes, self.dataset.colors, threshold=self.threshold
+        )
         self._samples = [
             pair
             for images, masks in eval_batches(self.dataset, "val", limit=self.sample_count)

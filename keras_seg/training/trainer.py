@@ -7,6 +7,8 @@ import keras
 import tensorflow as tf
 
 from keras_seg.data import check_dataset, load_dataset, steps_per_epoch
+from keras_seg.data.binary import binary_line
+from keras_seg.errors import InputError
 from keras_seg.hardware import find_hardware
 from keras_seg.process import refuse_frozen_weights
 from keras_seg.runs import Run
@@ -115,7 +117,7 @@ def _train(config, replicas, resume, epochs, report, held):
     with memory_explained():
         training = build_training(
             config,
-            dataset.num_classes,
+            dataset.num_logits,
             steps,
             fresh=path is None,
             report=report,
@@ -157,7 +159,15 @@ def _load(config, report):
         ignore_label=config.ignore_label,
         mask_colors=config.mask_colors,
         reduce_zero_label=config.reduce_zero_label or None,
+        binary=config.binary,
     )
+    if dataset.is_binary:
+        report(binary_line(dataset))
+    elif config.threshold is not None:
+        raise InputError(
+            f"--threshold does nothing for {dataset.num_classes} classes, of which the most probable wins; "
+            "drop it, or add --binary for one class against the background"
+        )
     for line in check_dataset(dataset):
         report(f"warning: {line}")
     return dataset
@@ -204,7 +214,7 @@ def _callbacks(model, config, dataset, run, progress, replicas):
     if config.early_stopping:
         callbacks.append(EarlyEnd(progress.rows, config.early_stopping))
     if config.tensorboard:
-        callbacks.extend(tensorboard_callbacks(run.path, dataset))
+        callbacks.extend(tensorboard_callbacks(run.path, dataset, threshold=config.threshold))
     return callbacks
 
 

@@ -120,6 +120,8 @@ def _check_values(settings):
             f"--ignore-label must be a mask value from 0 to {MASK_VALUES - 1}, "
             f"received {settings['ignore_label']}"
         )
+    if not 0 < settings.get("threshold", 0.5) < 1:
+        raise InputError(f"--threshold must be above 0 and below 1, received {settings['threshold']}")
     size = settings.get("image_size", (1, 1))
     if min(size) < 1:
         raise InputError(f"--image-size takes a height and a width of 1 or more, received {size}")
