@@ -30,6 +30,24 @@ def default_colors(num_classes):
     return colors
 
 
+def displayable(image):
+    """What an image of any channels looks like: the first three in red, green and blue, or the first in grey.
+
+    Args:
+        image: [H, W, C]; of uint8 as it is, else each channel from its least to its largest value.
+
+    Returns:
+        RGB uint8 [H, W, 3].
+    """
+    image = np.asarray(image)
+    image = image[..., :3] if image.shape[-1] >= 3 else image[..., :1].repeat(3, axis=-1)
+    if image.dtype == np.uint8:
+        return image
+    low, high = (find(image, axis=(0, 1), keepdims=True) for find in (np.min, np.max))
+    levels = (image - low) * (255 / np.maximum(high - low, np.finfo(np.float32).tiny))
+    return np.rint(levels).astype(np.uint8)
+
+
 def colorize(mask, colors, ignore_color=IGNORE_COLOR):
     """Paints a mask.
 
@@ -54,7 +72,7 @@ def overlay(image, mask, colors, alpha=0.5):
     """Blends a mask's colors over its image; ignored pixels show the image alone.
 
     Args:
-        image: RGB uint8 [H, W, 3].
+        image: RGB uint8 [H, W, 3], or any that `displayable` takes.
         mask: integer [H, W].
         colors: RGB per class, [C, 3].
         alpha: weight of the colors, a fraction.
@@ -62,7 +80,7 @@ def overlay(image, mask, colors, alpha=0.5):
     Returns:
         RGB uint8 [H, W, 3].
     """
-    image = np.ascontiguousarray(image, np.uint8)
+    image = np.ascontiguousarray(displayable(image))
     blended = cv2.addWeighted(image, 1 - alpha, colorize(mask, colors), alpha, 0)
     ignored = np.asarray(mask) == IGNORE
     blended[ignored] = image[ignored]
@@ -91,7 +109,8 @@ def panel(rows, titles, classes, colors, cell_width=320):
 
     Args:
         rows: a sequence of rows, each a sequence of pictures as wide as `titles` is long: an image is
-            RGB uint8 [H, W, 3], a mask is integer [H, W] and is painted. Sizes may differ by row.
+            [H, W, C] as `displayable` takes, a mask is integer [H, W] and is painted. Sizes may differ by
+            row.
         titles: one title per column, for instance `("image", "truth", "prediction")`.
         classes: class names, in id order.
         colors: RGB per class, [C, 3].
@@ -117,6 +136,7 @@ def _cell(picture, colors, width):
     interpolation = cv2.INTER_AREA if picture.shape[1] > width else cv2.INTER_LINEAR
     if picture.ndim == 2:
         picture, interpolation = colorize(picture, colors), cv2.INTER_NEAREST
+    picture = displayable(picture)
     height = max(1, round(picture.shape[0] * width / picture.shape[1]))
     return cv2.resize(np.ascontiguousarray(picture, np.uint8), (width, height), interpolation=interpolation)
 

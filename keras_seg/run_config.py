@@ -11,6 +11,7 @@ from keras_seg.texts import is_text, shown
 REQUIRED = ("model", "num_classes", "classes", "colors", "image_size")
 _MOST_PIXELS = 1 << 16  # Of a height or width
 _SEEDS, _MASK_VALUES = 1 << 32, 1 << 16
+_DEPTHS = ("uint8", "uint16", "float32")
 
 
 def check_config(path, config):
@@ -80,6 +81,8 @@ _RULES = {
     "reduce_zero_label": (lambda value: isinstance(value, bool), "true or false"),
     "binary": (lambda value: isinstance(value, bool), "true or false"),
     "threshold": (lambda value: _is_rate(value) and value < 1, "a number above 0 and below 1"),
+    "channels": (_whole(1, 17), "a whole number from 1 to 16"),
+    "depth": (lambda value: value in _DEPTHS, "uint8, uint16 or float32"),
     "epochs": (_whole(1), "a whole number above 0"),
     "batch_size": (_whole(1), "a whole number above 0"),
     "learning_rate": (_is_rate, "a positive number"),

@@ -78,6 +78,14 @@ class Run:
         return self.config.get("threshold")
 
     @property
+    def images(self):
+        """What images it takes, an `ImageKind`."""
+        # Imports TensorFlow, which listing runs does without.
+        from keras_seg.data.bands import RGB, ImageKind
+
+        return ImageKind(self.config.get("channels") or RGB.channels, self.config.get("depth") or RGB.depth)
+
+    @property
     def data_options(self):
         """Keyword arguments of `load_dataset` that give the masks of a data set the run's meaning."""
         return {
@@ -86,6 +94,7 @@ class Run:
             "mask_colors": self.config.get("mask_colors"),
             "reduce_zero_label": self.config.get("reduce_zero_label") or None,
             "binary": self.config.get("binary") or None,
+            "channels": self.config.get("channels"),
         }
 
     def load_model(self):

@@ -234,7 +234,7 @@ def test_a_client_without_a_model_is_refused():
     "image", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)]
 )
 def test_arrays_that_are_no_images_are_not_sent(image):
-    with pytest.raises(ValueError, match="images must be RGB uint8"):
+    with pytest.raises(ValueError, match=r"images must be \[N, H, W, C\], uint8 or float32"):
         Client("localhost:1/m").predict(image)
 
 

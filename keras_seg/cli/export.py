@@ -99,24 +99,25 @@ def _export_saved_model(run, arguments, precision, limits):
     if precision == "bfloat16":
         from keras_seg.serving.formats import export_bfloat16
 
-        return export_bfloat16(run, folder, _images(arguments), **options)
-    export_saved_model(run.load_model(), folder, classes=run.classes, colors=run.colors, **options)
+        return export_bfloat16(run, folder, _images(arguments, run), **options)
+    options |= {"classes": run.classes, "colors": run.colors, "depth": run.images.depth}
+    export_saved_model(run.load_model(), folder, **options)
     return [(folder, None)]
 
 
 def _export_other(run, arguments, precisions):
     from keras_seg.serving.formats import export_litert, export_onnx
 
-    folder, images = arguments.output or run.export_path, _images(arguments)
+    folder, images = arguments.output or run.export_path, _images(arguments, run)
     if arguments.format == "onnx":
         return export_onnx(run, folder, images, arguments.threshold)
     return export_litert(run, folder, arguments.fixed_size, precisions, images)
 
 
-def _images(arguments):
+def _images(arguments, run):
     from keras_seg.serving.formats import named_images
 
-    return named_images(arguments.images) if arguments.images else None
+    return named_images(arguments.images, run.images) if arguments.images else None
 
 
 def _precisions(file_format, named):

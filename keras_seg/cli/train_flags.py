@@ -62,6 +62,9 @@ GROUPS = {
         "--binary": choice(
             "one class against the background: masks of 0 and 1, or of 0 and 255; one logit and its sigmoid"
         ),
+        "--channels": number(
+            "channels of the images, which are taken as they are stored (default: RGB of 8 bits)"
+        ),
         "--threshold": real("probability from which a pixel is foreground, of one class (default: 0.5)"),
     },
     "recipe (docs/training.md)": {
@@ -143,7 +146,7 @@ GROUPS = {
 }
 
 
-MASK_FLAGS = ("--ignore-label", "--mask-colors", "--reduce-zero-label", "--binary")
+MASK_FLAGS = ("--ignore-label", "--mask-colors", "--reduce-zero-label", "--binary", "--channels")
 
 
 def add_mask_flags(parser):

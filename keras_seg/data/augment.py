@@ -25,7 +25,7 @@ class Augmentation:
     Attributes:
         flip: whether to mirror left and right, half of the time.
         scales: (least, most) factor of the size.
-        color_factors: (least, most) factor of brightness, contrast and saturation.
+        color_factors: (least, most) factor of brightness, contrast and saturation, of RGB images of 8 bits.
         rotation: most degrees to turn, either way.
         blur: most pixels of a Gaussian's standard deviation; each image has its own.
         elastic: standard deviation, in pixels, of the displacements of a 3 x 3 grid; U-Net takes 10.
@@ -64,16 +64,17 @@ def augment(image, mask, size, key, options=DEFAULT):
     """Changes one image at random, and its mask alike.
 
     Args:
-        image: uint8 RGB [H, W, 3].
+        image: uint8 RGB [H, W, 3], or [H, W, C] of uint8 or float32, whose values are not changed.
         mask: uint8 class ids [H, W].
         size: (height, width) of the result in pixels.
         key: int64 [2]; the same key gives the same result.
         options: Augmentation.
 
     Returns:
-        uint8 [height, width, 3] and uint8 [height, width]. What lies outside of the image has the image's
-        mean color and is ignored.
+        [height, width, C] of the same type and uint8 [height, width]. What lies outside of the image has the
+        image's mean color and is ignored.
     """
+    dtype = image.dtype
     chance = tf.random.stateless_uniform([9], key)
     flip, scale, window_place, margin_place, factors = tf.split(chance, [1, 1, 2, 2, 3])
     scale = _between(options.scales, scale[0])
@@ -83,11 +84,14 @@ def augment(image, mask, size, key, options=DEFAULT):
     corner = _part(tf.shape(mask) - window, window_place)
     flip = (flip[0] < 0.5) if options.flip else tf.constant(False)
     image, mask = _scaled_window(image, mask, corner, window, _target(mask, window, size, scale), flip)
-    low, high = options.color_factors
     mean = _mean_color(image)
-    matrix, offset = _color_map(mean, *tf.unstack(low + (high - low) * factors))
-    image = _to_uint8(tf.tensordot(image, matrix, 1), offset)
-    mean = _to_uint8(tf.tensordot(mean, matrix, 1), offset)
+    if dtype == tf.uint8 and image.shape[-1] == 3:
+        low, high = options.color_factors
+        matrix, offset = _color_map(mean, *tf.unstack(low + (high - low) * factors))
+        image = _stored(tf.tensordot(image, matrix, 1), dtype, offset)
+        mean = _stored(tf.tensordot(mean, matrix, 1), dtype, offset)
+    else:
+        image, mean = _stored(image, dtype), _stored(mean, dtype)
     image, mask = _padded(image, mask, mean, size, margin_place)
     if options.rotation or options.elastic or options.blur:
         image = tf.cast(image, tf.float32)
@@ -95,27 +99,27 @@ def augment(image, mask, size, key, options=DEFAULT):
             image, mask = warp(image, mask, _subkey(key, 1), options.rotation, options.elastic)
         if options.blur:
             image = blur(image, options.blur * tf.random.stateless_uniform([], _subkey(key, 2)))
-        image = _to_uint8(image)
-    return tf.ensure_shape(image, (*size, 3)), tf.ensure_shape(mask, size)
+        image = _stored(image, dtype)
+    return tf.ensure_shape(image, (*size, image.shape[-1])), tf.ensure_shape(mask, size)
 
 
 def resize(image, mask, size):
     """Resizes an image (bilinear) and its mask (nearest neighbor) to `size`, (height, width) in pixels."""
     if tuple(mask.shape) == tuple(size):
         return image, mask
-    extent, target = tf.shape(mask), tf.constant(size)
+    extent, target, dtype = tf.shape(mask), tf.constant(size), image.dtype
     # Down to half the size bilinear sampling skips no pixel; below, smooth (and slow) filtering is due.
     image = tf.cond(
         tf.reduce_any(extent > 2 * target),
         lambda: tf.image.resize(image, size, antialias=True),
         lambda: tf.image.resize(tf.cast(image, tf.float32), size),
     )
-    return _to_uint8(image), _nearest(mask, tf.zeros([2], tf.int32), extent, target, tf.constant(False))
+    return _stored(image, dtype), _nearest(mask, tf.zeros([2], tf.int32), extent, target, tf.constant(False))
 
 
 def _scaled_window(image, mask, corner, window, target, flip):
     """Resizes what a window shows to `target`, mirrored left and right if `flip`; all of them int32 [2]."""
-    image = tf.slice(image, tf.concat([corner, [0]], 0), tf.concat([window, [3]], 0))
+    image = tf.slice(image, tf.concat([corner, [0]], 0), tf.concat([window, [image.shape[-1]]], 0))
     # The operation is told by a tensor; a condition would cost more than the mirroring.
     image = tf.raw_ops.Reverse(tensor=image, dims=tf.stack([False, flip, False]))
     # Down to half the size, bilinear sampling skips no pixel, so this needs no (slow) antialiasing.
@@ -139,7 +143,7 @@ def _nearest(mask, corner, window, target, flip):
 
 
 def _padded(image, mask, color, size, place):
-    """Puts margins of a color, uint8 [3], about an image, and ignored ones about its mask, up to `size`."""
+    """Puts margins of a color, [C], about an image, and ignored ones about its mask, up to `size`."""
     missing = tf.constant(size) - tf.shape(mask)
 
     def padded():
@@ -156,7 +160,7 @@ def _padded(image, mask, color, size, place):
 
 def _plane(color, height, width):
     row = tf.reshape(tf.tile(color, [width]), [1, -1])
-    return tf.reshape(tf.tile(row, [height, 1]), [height, width, 3])
+    return tf.reshape(tf.tile(row, [height, 1]), [height, width, color.shape[0]])
 
 
 def _window(mask, size, scale):
@@ -218,14 +222,16 @@ def _color_map(mean, brightness, contrast, saturation):
 def _mean_color(image):
     # Rows first: sums over long rows are fast, sums over triples are not.
     rows = tf.reshape(image, [tf.shape(image)[0], -1])
-    return tf.reduce_mean(tf.reshape(tf.reduce_mean(rows, 0), [-1, 3]), 0)
+    return tf.reduce_mean(tf.reshape(tf.reduce_mean(rows, 0), [-1, image.shape[-1]]), 0)
 
 
 def _rounded(lengths):
     return tf.maximum(1, tf.cast(tf.round(lengths), tf.int32))
 
 
-def _to_uint8(image, offset=0.0):
+def _stored(image, dtype, offset=0.0):
+    if dtype != tf.uint8:
+        return image
     # One operation clips in one pass over the pixels, tf.clip_by_value in two.
     clipped = tf.raw_ops.ClipByValue(t=image + (offset + 0.5), clip_value_min=0.0, clip_value_max=255.0)
     return tf.cast(clipped, tf.uint8)

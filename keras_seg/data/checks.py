@@ -59,7 +59,8 @@ def find_problems(dataset: Dataset) -> list[Problem]:
 
 
 def _look(dataset, with_print=False):
-    look = partial(inspect_pair, by_color=dataset.mask_colors is not None, with_print=with_print)
+    by_color = dataset.mask_colors is not None
+    look = partial(inspect_pair, by_color=by_color, with_print=with_print, kind=dataset.images)
     return {split: list(parallel_map(look, samples)) for split, samples in dataset.splits.items()}
 
 

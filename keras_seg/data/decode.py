@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_seg.data.other_formats import JPEG, begins_with, decode_other, is_lossy, padded
 
 # EXIF orientation to (transpose, flip up-down, flip left-right), in that order.
-_ORIENTATIONS = (
+ORIENTATIONS = (
     (False, False, False),
     (False, False, False),
     (False, False, True),
@@ -50,6 +50,21 @@ def decode_image(contents):
         lambda: decode_other(contents),
     )
     return tf.ensure_shape(image, [None, None, 3])
+
+
+def decode_channels(contents, channels):
+    """Decodes a PNG or JPEG of so many channels, turned as its EXIF orientation says: uint8 [H, W, channels].
+
+    Raises:
+        tf.errors.InvalidArgumentError: where it is another picture, or has other channels.
+    """
+    is_jpeg = begins_with(contents, JPEG)
+    check = tf.debugging.Assert(is_jpeg | begins_with(contents, _PNG), ["no PNG or JPEG"])
+    with tf.control_dependencies([check]):
+        image = tf.io.decode_jpeg(contents, channels=0, dct_method="INTEGER_ACCURATE")
+    image = tf.ensure_shape(image, [None, None, channels])
+    image = tf.cond(is_jpeg, lambda: turn(image, exif_orientation(contents)), lambda: image)
+    return tf.ensure_shape(image, [None, None, channels])
 
 
 def decode_stored(contents):
@@ -177,7 +192,7 @@ def turn(image, orientation):
     """Turns a stored picture as its EXIF orientation, 1 to 8, says."""
 
     def turned():
-        transpose, up_down, left_right = tf.unstack(tf.gather(_ORIENTATIONS, orientation))
+        transpose, up_down, left_right = tf.unstack(tf.gather(ORIENTATIONS, orientation))
         out = tf.cond(transpose, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
         out = tf.cond(up_down, lambda: tf.reverse(out, [0]), lambda: out)
         return tf.cond(left_right, lambda: tf.reverse(out, [1]), lambda: out)

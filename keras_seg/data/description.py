@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_seg.classes import COLORS, MAX_CLASSES, NAMES, class_colors, class_names, is_list_of
+from keras_seg.data.bands import MAX_CHANNELS
 from keras_seg.data.samples import split_name
 from keras_seg.errors import InputError
 from keras_seg.texts import parse_json, read_text, shown
@@ -25,6 +26,7 @@ class Description(NamedTuple):
         ignore_labels: more mask values or RGB colors to ignore.
         mask_colors: the RGB color of each class in the masks; True: they are `colors`.
         reduce_zero_label: whether 0 is ignored and value k is class k - 1.
+        channels: of the images, which are then read as they are stored; None: they become RGB of 8 bits.
         binary: whether one class is told from the background by a single logit; None: if one is listed.
     """
 
@@ -37,6 +39,7 @@ class Description(NamedTuple):
     mask_colors: tuple[tuple[int, int, int], ...] | bool | None = None
     reduce_zero_label: bool | None = None
     binary: bool | None = None
+    channels: int | None = None
 
 
 def read_description(root: Path) -> Description:
@@ -136,6 +139,10 @@ def _flag(value):
     return value if isinstance(value, bool) else None
 
 
+def _channels(value):
+    return value if is_list_of([value], int) and 1 <= value <= MAX_CHANNELS else None
+
+
 def _splits(value):
     is_right = isinstance(value, dict) and value and all(_is_split(entry) for entry in value.values())
     return dict(value) if is_right else None
@@ -163,4 +170,5 @@ _READERS = {
     "mask_colors": (_mask_colors, f"true or {COLORS}"),
     "reduce_zero_label": (_flag, "true or false"),
     "binary": (_flag, "true or false"),
+    "channels": (_channels, f"a whole number from 1 to {MAX_CHANNELS}"),
 }

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_seg.data.bands import Moments, joined_moments
 from keras_seg.data.checks import problems_of
 from keras_seg.data.description import Description
 from keras_seg.data.diagnosis import class_warnings
 from keras_seg.data.duplicates import repeated_images, similar_images
-from keras_seg.data.folders import describe, mask_colors_of, open_source, with_options, with_val
+from keras_seg.data.folders import describe, image_kind, mask_colors_of, open_source, with_options, with_val
 from keras_seg.data.inspection import Problem, inspect_pair
 from keras_seg.data.reading import parallel_map
 from keras_seg.data.samples import Dataset
@@ -41,6 +42,7 @@ class Report:
             where there are no classes.
         errors, warnings: all problems.
         suggestion: content for dataset.json.
+        moments: of the channels of train, or of all images where there is none; None if none can be read.
     """
 
     root: Path
@@ -55,6 +57,7 @@ class Report:
     errors: list[Problem]
     warnings: list[Problem]
     suggestion: dict
+    moments: Moments | None = None
 
     @property
     def status(self) -> int:
@@ -68,7 +71,8 @@ def examine(source, progress=iter, **options) -> Report:
     Args:
         source: a data folder, list file or "shapes", as for `load_dataset`.
         progress: wraps the iterable of facts and is given its `total`, such as `tqdm.tqdm`.
-        options: `ignore_label`, `mask_colors`, `reduce_zero_label` and `binary`, as for `load_dataset`.
+        options: `ignore_label`, `mask_colors`, `reduce_zero_label`, `binary` and `channels`, as for
+            `load_dataset`.
 
     Raises:
         InputError: there is no data set to read there at all.
@@ -92,7 +96,7 @@ def examine(source, progress=iter, **options) -> Report:
             errors.append(Problem("split", str(error)))
     masks = [sample.mask for samples in splits.values() for sample in samples]
     by_color = bool(mask_colors_of(described, masks))
-    facts = _look(splits, by_color, progress)
+    facts = _look(splits, by_color, image_kind(described, splits), progress)
     dataset = None
     try:
         dataset = describe(root, splits, described, count=partial(_values_of, facts))
@@ -118,6 +122,7 @@ def examine(source, progress=iter, **options) -> Report:
         errors=errors,
         warnings=warnings,
         suggestion=suggest_description(described, dataset, _every(facts), by_color),
+        moments=joined_moments(fact.moments for fact in facts.get("train", _every(facts)) if fact.moments),
     )
 
 
@@ -129,9 +134,9 @@ def _drawn():
     return Path(dataset.name), described, {name: Found(pairs, []) for name, pairs in dataset.splits.items()}
 
 
-def _look(splits, by_color, progress):
+def _look(splits, by_color, kind, progress):
     places = [(split, sample) for split, samples in splits.items() for sample in samples]
-    look = partial(inspect_pair, by_color=by_color, with_print=True)
+    look = partial(inspect_pair, by_color=by_color, with_print=True, kind=kind)
     facts = {split: [] for split in splits}
     seen = progress(parallel_map(look, [sample for _, sample in places]), total=len(places))
     for (split, _), fact in zip(places, seen, strict=True):

@@ -5,12 +5,14 @@ import os
 from pathlib import Path
 
 from keras_seg.classes import BINARY_CLASSES, MAX_CLASSES
+from keras_seg.data.bands import MAX_CHANNELS, RGB, ImageKind
 from keras_seg.data.binary import binary_values, with_background
 from keras_seg.data.checks import are_colored, classes_of_values, count_values
 from keras_seg.data.colortables import read_color_table
 from keras_seg.data.description import Description, read_description
 from keras_seg.data.layouts import find_splits
-from keras_seg.data.samples import Dataset, default_names
+from keras_seg.data.reading import ANY, read_image
+from keras_seg.data.samples import ArraySample, Dataset, default_names
 from keras_seg.data.shapes import draw_shapes
 from keras_seg.data.sources import IMAGE_SUFFIXES, LIST_SUFFIXES
 from keras_seg.errors import InputError
@@ -31,6 +33,7 @@ def load_dataset(
     mask_colors=None,
     reduce_zero_label=None,
     binary=None,
+    channels=None,
 ):
     """Finds a data set; reads no picture, except all masks once where nothing says what the classes are.
 
@@ -51,6 +54,8 @@ def load_dataset(
         reduce_zero_label: whether the mask value 0 is ignored and k is class k - 1; wins over dataset.json.
         binary: whether one class is told from the background by a single logit: masks hold 0 and 1, or 0 and
             255 alone; None: where `classes` lists one. Wins over dataset.json.
+        channels: of the images, 1 to 16, which are then read as they are stored; None: they become RGB of 8
+            bits. Wins over dataset.json.
 
     Returns:
         Dataset.
@@ -62,6 +67,8 @@ def load_dataset(
         dataset = draw_shapes(seed=seed)
         if binary:
             with_background(Description(dataset.classes, binary=True))
+        if channels is not None:
+            image_kind(Description(channels=channels), dataset.splits)
         return dataset
     root, described, found = open_source(source)
     for name, (pairs, orphans) in found.items():
@@ -75,7 +82,7 @@ def load_dataset(
         described, num_classes = described._replace(classes=tuple(classes)), None
     if num_classes == 1:
         binary, num_classes = True, None
-    described = with_options(described, ignore_label, mask_colors, reduce_zero_label, binary)
+    described = with_options(described, ignore_label, mask_colors, reduce_zero_label, binary, channels)
     return describe(root, splits, described, num_classes)
 
 
@@ -122,7 +129,7 @@ def with_val(root, splits, fraction, seed):
 
 
 def with_options(
-    described, ignore_label=None, mask_colors=None, reduce_zero_label=None, binary=None
+    described, ignore_label=None, mask_colors=None, reduce_zero_label=None, binary=None, channels=None
 ) -> Description:
     """Puts what the caller says over what dataset.json says, and the background before one class."""
     if ignore_label is not None and not 0 <= ignore_label <= 65535:
@@ -146,6 +153,8 @@ def with_options(
             reduce_zero_label=False,
             ignore_labels=(*(described.ignore_labels or ()), *ignored),
         )
+    if channels is not None:
+        described = described._replace(channels=channels)
     return with_background(described if binary is None else described._replace(binary=binary))
 
 
@@ -196,7 +205,25 @@ def describe(root, splits, described: Description, num_classes=None, count=count
         ignore_labels=ignored,
         mask_colors=mask_colors,
         is_binary=bool(described.binary),
+        images=image_kind(described, splits),
     )
+
+
+def image_kind(described, splits) -> ImageKind:
+    """Returns what the images of a data set are, by the first where channels are told; raises InputError."""
+    if described.channels is None:
+        return RGB
+    if not 1 <= described.channels <= MAX_CHANNELS:
+        raise InputError(f"--channels must be from 1 to {MAX_CHANNELS}, received {described.channels}.")
+    first = next(sample for split in splits.values() for sample in split)
+    if isinstance(first, ArraySample):
+        if described.channels != RGB.channels:
+            raise InputError(f"--channels {described.channels}: shapes is drawn in RGB; name a data folder.")
+        return RGB
+    kind = ImageKind(described.channels, read_image(first.image, ANY).dtype.name)
+    # As the rest are: of the wanted channels, or refused.
+    read_image(first.image, kind)
+    return kind
 
 
 def _check_ignored(root, ignored, mask_colors, mask_values):

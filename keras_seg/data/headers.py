@@ -7,6 +7,7 @@ import io
 import warnings
 from typing import NamedTuple
 
+import numpy as np
 from PIL import BmpImagePlugin, JpegImagePlugin, TiffImagePlugin
 
 from keras_seg.data import tiff
@@ -19,12 +20,14 @@ _HEADER_BYTES = 1 << 22  # In which a JPEG or GIF says its size; full of markers
 _OS2_HEADER, _BITFIELDS = 12, 3  # BMP: bytes of its shortest header; the compression that only orders colors
 _WEBP_ANIMATION = 0x02
 _PNG = b"\x89PNG\r\n\x1a\n"
+NUMPY = "NumPy"
 _MAGIC = {
     b"\xff\xd8": "JPEG",
     b"\x89PNG": "PNG",
     b"GIF8": "GIF",
     b"BM": "BMP",
     b"RIFF": "WebP",
+    b"\x93NUMPY": NUMPY,
 } | dict.fromkeys(tiff.MAGIC, "TIFF")
 # Pillow's own open() refuses large pictures without a word on how large, and tries every format in turn.
 _OPENERS = {
@@ -100,6 +103,8 @@ def stored_size(contents: bytes) -> tuple[int, int] | None:
     """
     name = format_name(contents)
     try:
+        if name == NUMPY:
+            return _numpy_size(contents)
         if name == "WebP":
             return _webp_size(contents)  # Pillow would decode it.
         if name == "PNG":
@@ -124,6 +129,14 @@ def refuse_absurd_size(path, size: tuple[int, int] | None):
             f"{path}: says that it is {width} x {height} pixels; at most {MAX_PIXELS:,} pixels can be read:"
             " cut it into tiles, or replace it if that is wrong."
         )
+
+
+def _numpy_size(contents):
+    file = io.BytesIO(contents)
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+    height, width, *_ = read(file)[0]
+    return height, width
 
 
 def _png_size(contents):

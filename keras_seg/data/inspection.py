@@ -8,11 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from keras_seg.data.bands import RGB, Moments, moments_of
 from keras_seg.data.headers import format_name, png_palette
 from keras_seg.data.labels import code_color
-from keras_seg.data.reading import decode_bytes, read_bytes
+from keras_seg.data.reading import decode_bytes, decode_image_bytes, read_bytes
 from keras_seg.data.samples import ArraySample, Sample
 from keras_seg.errors import InputError
+from keras_seg.palette import displayable
 
 _MANY_COLORS = 256  # More in one mask were not chosen by anybody.
 _MOST_VALUES = 4096  # That are kept of one mask, lest photographs as masks fill the memory
@@ -45,6 +47,7 @@ class Facts:
         digest: of the image file's bytes.
         print: 64 bits that similar images share most of (dHash), or None if not asked for.
         thumbnail: uint8 grey, or None if not asked for.
+        moments: of the image's channels.
     """
 
     image: Path | str
@@ -59,15 +62,17 @@ class Facts:
     digest: bytes = b""
     print: int | None = None
     thumbnail: np.ndarray | None = None
+    moments: Moments | None = None
 
 
-def inspect_pair(sample: Sample | ArraySample, *, by_color=False, with_print=False) -> Facts:
+def inspect_pair(sample: Sample | ArraySample, *, by_color=False, with_print=False, kind=RGB) -> Facts:
     """Reads an image and its mask once.
 
     Args:
         sample: Sample or ArraySample.
         by_color: whether the mask's colors count, and not its values.
         with_print: whether to look for similar images later.
+        kind: what the image has to be.
     """
     if isinstance(sample, ArraySample):
         facts = {"image": sample.name, "mask": sample.name}
@@ -80,8 +85,8 @@ def inspect_pair(sample: Sample | ArraySample, *, by_color=False, with_print=Fal
         if image is None:
             contents = read_bytes(sample.image)
             facts["digest"] = _digest(contents)
-            image = decode_bytes(sample.image, contents, "image")
-            facts |= {"size": image.shape[:2]}
+            image = decode_image_bytes(sample.image, contents, kind)
+            facts |= {"size": image.shape[:2], "moments": moments_of(image)}
             if with_print:
                 facts |= _prints(image)
             stored = read_bytes(sample.mask)
@@ -89,7 +94,7 @@ def inspect_pair(sample: Sample | ArraySample, *, by_color=False, with_print=Fal
             mask = decode_bytes(sample.mask, stored, "mask colors" if by_color else "mask")
             colors = [] if by_color else png_palette(stored)
         else:
-            facts |= {"digest": _digest(contents), "size": image.shape[:2]}
+            facts |= {"digest": _digest(contents), "size": image.shape[:2], "moments": moments_of(image)}
             facts |= _prints(image) if with_print else {}
     except InputError as error:
         return Facts(**facts, problem=Problem("unreadable", str(error)))
@@ -147,7 +152,7 @@ def _digest(contents):
 
 def _prints(image):
     """dHash: which of 8 x 8 neighbors grows brighter to the right."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(displayable(image), cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA)
     bits = np.packbits(small[:, 1:] > small[:, :-1])
     thumbnail = cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA)

@@ -19,6 +19,7 @@ from keras_seg.data.decode import (
 )
 from keras_seg.data.headers import GREY_8, PALETTE_8
 from keras_seg.data.labels import are_ids, to_ids
+from keras_seg.data.reading import read_image
 from keras_seg.data.samples import ArraySample
 from keras_seg.data.tiff import decode_tiff_image, decode_tiff_mask, decode_tiff_mask_colors, with_tiff
 
@@ -32,16 +33,16 @@ def make_loader(samples, headers, dataset):
         dataset: Dataset.
 
     Returns:
-        A tf.data.Dataset, and a function of its elements that gives an image, uint8 [H, W, 3], and class ids,
+        A tf.data.Dataset, and a function of its elements that gives an image, [H, W, C], and class ids,
         uint8 [H, W]; it fails where a mask does not fit its image or holds a value that is no class.
     """
     sizes = {header.size for header in headers}
     # Where all sizes are alike, the graph need not compute with them.
     size = sizes.pop() if len(sizes) == 1 else (None, None)
     if isinstance(samples[0], ArraySample):
-        elements, decode = _arrays(samples)
+        elements, decode = _arrays(samples, dataset.images)
     else:
-        elements, decode = _files(samples, headers, dataset.mask_colors is not None)
+        elements, decode = _files(samples, headers, dataset.mask_colors is not None, dataset.images)
 
     def load(*element):
         image, mask = decode(*element)
@@ -50,20 +51,23 @@ def make_loader(samples, headers, dataset):
         is_right &= are_ids(ids, dataset.num_classes)
         message = "a mask differs in size from its image or holds a value that is no class; see check_dataset"
         with tf.control_dependencies([tf.raw_ops.Assert(condition=is_right, data=[message])]):
-            return tf.ensure_shape(image, (*size, 3)), tf.ensure_shape(ids, size)
+            return tf.ensure_shape(image, (*size, dataset.images.channels)), tf.ensure_shape(ids, size)
 
     return elements, load
 
 
-def _arrays(samples):
-    signature = (tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([None, None], tf.uint8))
+def _arrays(samples, kind):
+    signature = (
+        tf.TensorSpec([None, None, kind.channels], kind.dtype),
+        tf.TensorSpec([None, None], tf.uint8),
+    )
     pairs = tf.data.Dataset.from_generator(
         lambda: ((sample.image, sample.mask) for sample in samples), output_signature=signature
     )
     return pairs, lambda image, mask: (image, mask)
 
 
-def _files(samples, headers, by_color):
+def _files(samples, headers, by_color, kind):
     # As bytes, since a file's name need not be valid text.
     images = [os.fsencode(sample.image) for sample in samples]
     masks = [os.fsencode(sample.mask) for sample in samples]
@@ -71,13 +75,25 @@ def _files(samples, headers, by_color):
     decode_image = _image_decoder({header.format for header in headers})
     decode_stored_mask = _mask_decoder({header.mask for header in headers}, by_color)
 
+    def decode_stored(path):
+        read = partial(_read_bands, kind=kind)
+        return tf.ensure_shape(tf.numpy_function(read, [path], kind.dtype), [None, None, kind.channels])
+
+    def decode_bands(image, mask, _):
+        return decode_stored(image), decode_stored_mask(tf.io.read_file(mask))
+
     def decode(image, mask, orientation):
         image = decode_image(tf.io.read_file(image))
         if any(number > 1 for number in orientations):
             image = turn(image, orientation)
         return image, decode_stored_mask(tf.io.read_file(mask))
 
-    return tf.data.Dataset.from_tensor_slices((images, masks, orientations)), decode
+    files = tf.data.Dataset.from_tensor_slices((images, masks, orientations))
+    return files, decode if kind.is_rgb else decode_bands
+
+
+def _read_bands(path, kind):
+    return read_image(os.fsdecode(path), kind)
 
 
 def _image_decoder(formats):

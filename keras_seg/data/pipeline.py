@@ -1,7 +1,9 @@
 """Batches for training and evaluation with tf.data: decoded, augmented and batched beside the model."""
 
 import itertools
+from functools import partial
 
+import numpy as np
 import tensorflow as tf
 
 from keras_seg.data.augment import Augmentation, resize
@@ -15,7 +17,6 @@ from keras_seg.errors import InputError
 from keras_seg.palette import IGNORE
 
 AUTOTUNE = tf.data.AUTOTUNE
-_BYTES_PER_PIXEL = 4  # Of a decoded pair: three colors and a class id.
 _CACHED_PART = 1 / 4  # Of the memory that is free; the rest is for the model.
 _FOREVER = 1 << 32  # Epochs
 
@@ -41,7 +42,8 @@ def train_batches(
         share: a `Share`: only some replicas' parts of each batch, one after the other.
 
     Returns:
-        tf.data.Dataset of (uint8 RGB [B, H, W, 3], int32 class ids [B, H, W], 255 ignored).
+        tf.data.Dataset of (images [B, H, W, C], int32 class ids [B, H, W], 255 ignored). Images are uint8
+        RGB, or as the data set's `images` say.
     """
     samples = dataset.split("train")
     if batch_size < 1:
@@ -50,9 +52,9 @@ def train_batches(
         raise InputError(
             f"The image size must be at least 1 x 1, received {image_size[0]} x {image_size[1]}."
         )
-    headers = list(parallel_map(read_header, samples))
+    headers = _headers(samples, dataset)
     stored, load = make_loader(samples, headers, dataset)
-    if _fits(headers) if cache == "auto" else cache:
+    if _fits(headers, dataset.images) if cache == "auto" else cache:
         stored, load = _map(stored, load).cache(), lambda *pair: pair
 
     epochs = tf.data.Dataset.range(start_epoch, _FOREVER)
@@ -84,12 +86,12 @@ def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18, share=
             none is left in the last turn has an image of which all is ignored.
 
     Returns:
-        tf.data.Dataset of (uint8 RGB [B, H, W, 3], int32 class ids [B, H, W], 255 ignored), of known length.
+        tf.data.Dataset of (images [B, H, W, C], int32 class ids [B, H, W], 255 ignored), of known length.
     """
     samples = dataset.split(split)
     if limit is not None and limit < len(samples):
         samples = [samples[index * len(samples) // limit] for index in range(limit)]
-    headers, sizes = list(parallel_map(read_header, samples)), []
+    headers, sizes = _headers(samples, dataset), []
     for (height, width), run in itertools.groupby(header.size for header in headers):
         most = max(1, max_pixels // (height * width))
         sizes += _batch_sizes(len(list(run)), most)
@@ -105,7 +107,10 @@ def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18, share=
 def _all_ignored(spec):
     """An image and its class ids, all ignored, of the size that the specification has, if any."""
     size = [32 if side is None else side for side in spec[1].shape]
-    pair = tf.zeros([1, *size, 3], tf.uint8), tf.fill([1, *size], tf.constant(IGNORE, tf.uint8))
+    pair = (
+        tf.zeros([1, *size, spec[0].shape[-1]], spec[0].dtype),
+        tf.fill([1, *size], tf.constant(IGNORE, tf.uint8)),
+    )
     return tf.data.Dataset.from_tensor_slices(pair)
 
 
@@ -114,11 +119,16 @@ def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
     return -(-len(dataset.split("train")) // batch_size)
 
 
-def _fits(headers):
+def _headers(samples, dataset):
+    return list(parallel_map(partial(read_header, kind=dataset.images), samples))
+
+
+def _fits(headers, kind):
     if headers[0].format == "array":
         return True
     pixels = sum(height * width for height, width in (header.size for header in headers))
-    return pixels * _BYTES_PER_PIXEL < available_memory() * _CACHED_PART
+    bytes_per_pixel = kind.channels * np.dtype(kind.dtype).itemsize + 1  # Of an image and its class ids.
+    return pixels * bytes_per_pixel < available_memory() * _CACHED_PART
 
 
 def _batch_sizes(count, most):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_seg.data import tiff
+from keras_seg.data.bands import RGB, ImageKind, as_input, decode_bands
 from keras_seg.data.decode import (
     EXIF_SEARCH_BYTES,
     decode_image,
@@ -17,6 +18,7 @@ from keras_seg.data.decode import (
     exif_orientation,
 )
 from keras_seg.data.headers import (
+    NUMPY,
     PngKind,
     foreign_kind,
     format_name,
@@ -44,12 +46,25 @@ _TIFF_DECODERS = {
     "mask colors": tiff.decode_tiff_mask_colors,
 }
 
+ANY = None  # Kind of images that are read as they are stored.
+
 _run_before = set()  # Kinds of which one file was decoded.
 
 
-def read_image(path) -> np.ndarray:
-    """Returns a picture as uint8 RGB [H, W, 3], turned by its EXIF orientation; raises InputError."""
-    return _decode(path, "image")
+def read_image(path, kind: ImageKind | None = RGB) -> np.ndarray:
+    """Reads an image, turned by its EXIF orientation.
+
+    Args:
+        path: the file.
+        kind: what the image has to be; `RGB`: any picture becomes uint8 RGB. `ANY`: as it is stored.
+
+    Returns:
+        `[H, W, C]` of the kind's dtype.
+
+    Raises:
+        InputError: it cannot be read, or is of another kind.
+    """
+    return decode_image_bytes(path, read_bytes(path), kind)
 
 
 def read_mask(path) -> np.ndarray:
@@ -62,19 +77,21 @@ def read_mask_colors(path) -> np.ndarray:
     return _decode(path, "mask colors")
 
 
-def read_pair(sample: Sample | ArraySample, by_color: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a sample's image, uint8 [H, W, 3], and its mask as stored (values or colors), int [H, W]."""
+def read_pair(
+    sample: Sample | ArraySample, by_color: bool = False, kind: ImageKind = RGB
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a sample's image, [H, W, C], and its mask as stored (values or colors), int [H, W]."""
     if isinstance(sample, ArraySample):
         return sample.image, sample.mask
-    return read_image(sample.image), (read_mask_colors if by_color else read_mask)(sample.mask)
+    return read_image(sample.image, kind), (read_mask_colors if by_color else read_mask)(sample.mask)
 
 
 def read_sample(sample: Sample | ArraySample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a sample's image, uint8 [H, W, 3], and its class ids, uint8 [H, W], 255 where ignored.
+    """Returns a sample's image, [H, W, C], and its class ids, uint8 [H, W], 255 where ignored.
 
     For samples of a data set that `check_dataset` has passed.
     """
-    image, mask = read_pair(sample, by_color=dataset.mask_colors is not None)
+    image, mask = read_pair(sample, by_color=dataset.mask_colors is not None, kind=dataset.images)
     return image, label_table(dataset)[mask]
 
 
@@ -99,7 +116,7 @@ def image_size(sample: Sample | ArraySample) -> tuple[int, int]:
     return read_header(sample, with_mask=False).size
 
 
-def read_header(sample: Sample | ArraySample, with_mask: bool = True) -> Header:
+def read_header(sample: Sample | ArraySample, with_mask: bool = True, kind: ImageKind = RGB) -> Header:
     """Reads the starts of a sample's two files; raises InputError."""
     if isinstance(sample, ArraySample):
         return Header(sample.image.shape[:2])
@@ -118,7 +135,7 @@ def read_header(sample: Sample | ArraySample, with_mask: bool = True) -> Header:
     if name == "JPEG" and b"Exif" in contents:
         orientation = int(_run("orientation", contents[:EXIF_SEARCH_BYTES]))
     if size is None or name == "GIF":  # Of whose frames the decoder leaves out those that are damaged.
-        size = decode_bytes(sample.image, contents, "image").shape[:2]
+        size = decode_image_bytes(sample.image, contents, kind).shape[:2]
     elif orientation >= 5:  # The picture lies on its side.
         size = size[::-1]
     return Header(size, name, orientation, png_kind(_start_of(sample.mask)) if with_mask else None)
@@ -171,12 +188,27 @@ def _decode(path, kind):
     return decode_bytes(path, read_bytes(path), kind)
 
 
+def decode_image_bytes(path, contents: bytes, kind: ImageKind | None = RGB) -> np.ndarray:
+    """Decodes a file that was read, as `read_image` does; raises InputError."""
+    if kind == RGB:
+        return decode_bytes(path, contents, "image")
+    refuse_absurd_size(path, stored_size(contents))
+    orientation = 1
+    if format_name(contents) == "JPEG" and b"Exif" in contents[:EXIF_SEARCH_BYTES]:
+        orientation = int(_run("orientation", contents[:EXIF_SEARCH_BYTES]))
+    image = decode_bands(path, contents, kind, orientation)
+    return image if kind is ANY else as_input(image, kind)
+
+
 def decode_bytes(path, contents: bytes, kind: str) -> np.ndarray:
     """Decodes a file that was read: `kind` is "image", "mask" or "mask colors"; raises InputError."""
     name = format_name(contents)
     refuse_absurd_size(path, stored_size(contents))
     if foreign := foreign_kind(contents):
         raise InputError(f"{path}: is {foreign}, which cannot be read here; save it as PNG.")
+    if name == NUMPY:
+        cure = "read it with --channels" if kind == "image" else "masks must be pictures: save it as PNG"
+        raise InputError(f"{path}: is a NumPy array; {cure}.")
     if kind != "image" and name in ("JPEG", "WebP") and _run("lossy", contents):
         lossy = "JPEG" if name == "JPEG" else "lossy WebP"
         raise InputError(f"{path}: is a {lossy}, whose compression changes class ids; save masks as PNG.")

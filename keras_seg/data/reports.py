@@ -28,6 +28,11 @@ def format_report(report) -> str:
         for (image, mask), n in report.formats.most_common()
     )
     lines.append(f"formats  {', '.join(kinds) or 'in memory'}")
+    if report.moments is not None:
+        lines += [
+            f"channels mean {_numbers(report.moments.mean)}",
+            f"         deviation {_numbers(report.moments.deviation)}",
+        ]
     if report.dataset is not None and report.dataset.is_binary:
         lines.append(f"classes  {binary_line(report.dataset)}")
     if report.dataset is not None:
@@ -49,6 +54,12 @@ def as_json(report) -> dict:
         "pairs": report.pairs,
         "sizes": [{"width": w, "height": h, "images": n} for (w, h), n in report.sizes.most_common()],
         "formats": [{"image": i, "mask": m, "pairs": n} for (i, m), n in report.formats.most_common()],
+        "channels": [
+            {"mean": float(mean), "deviation": float(deviation)}
+            for mean, deviation in zip(report.moments.mean, report.moments.deviation, strict=True)
+        ]
+        if report.moments
+        else [],
         "classes": [
             {
                 "name": name,
@@ -107,6 +118,10 @@ def _rows(samples, dataset, most):
         if mask.shape == image.shape[:2]:
             rows.append((image, mask, palette.overlay(image, mask, _with_no_class(dataset)[1])))
     return rows
+
+
+def _numbers(values):
+    return ", ".join(f"{value:.4g}" for value in values)
 
 
 def _sizes(sizes):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_seg.classes import BINARY_CLASSES
+from keras_seg.data.bands import RGB, ImageKind
 from keras_seg.errors import InputError
 
 # What people call a split, by its name here.
@@ -51,7 +52,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class ArraySample:
-    """A picture in memory: `image` uint8 RGB [H, W, 3], `mask` uint8 mask values [H, W]."""
+    """A picture in memory: `image` [H, W, C] of the data set's kind, `mask` uint8 mask values [H, W]."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -72,6 +73,7 @@ class Dataset:
         root: the folder the data came from; None: drawn or handed over in memory.
         ignore_labels: more mask values, or RGB colors, that are ignored.
         mask_colors: the RGB color of every class in the masks, in id order; None: masks hold values.
+        images: what the images are.
         is_binary: whether one class is told from the background by a single logit; both have names and ids.
     """
 
@@ -85,6 +87,7 @@ class Dataset:
     ignore_labels: tuple[int | tuple[int, int, int], ...] = ()
     mask_colors: tuple[tuple[int, int, int], ...] | None = None
     is_binary: bool = False
+    images: ImageKind = RGB
 
     @property
     def num_classes(self) -> int:

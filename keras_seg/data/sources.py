@@ -9,7 +9,7 @@ from keras_seg.data.samples import Sample
 from keras_seg.errors import InputError
 from keras_seg.texts import is_text, read_text
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".npy"})
 LIST_SUFFIXES = (".csv", ".txt")
 # What names end in beside what a pair has in common; the empty one first, since it wins where both fit.
 _IMAGE_TAGS = ("", "_leftImg8bit", "_sat", "_image", "_img")

@@ -10,10 +10,11 @@ import warnings
 import cv2
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 MAGIC = (b"II*\0", b"MM\0*")
 _MODES = ("1", "L", "P", "I", "I;16", "I;16B", "RGB", "RGBA")
+_SAMPLES_PER_PIXEL, _BITS_PER_SAMPLE = 277, 258  # TIFF 6.0, section 8
 _LOSSY = ("jpeg", "old-jpeg", "tiff_jpeg", "webp")
 
 
@@ -42,6 +43,11 @@ def decode_tiff_image(contents) -> np.ndarray:
     """Returns the first picture of a TIFF as uint8 RGB [H, W, 3]; 16 bits keep the upper 8."""
     flags = cv2.IMREAD_UNCHANGED
     image = cv2.imdecode(np.frombuffer(contents, np.uint8), flags)
+    channels, bits = _samples_of_a_pixel(contents)
+    # Of bands that are no colors OpenCV gives one as grey, and of 16 bits one that is nowhere in the file.
+    is_grey = image is not None and image.ndim == 2
+    if channels > 4 or (is_grey and channels > 1 and (channels, bits) != (2, 8)):
+        raise ValueError(f"is a TIFF of {channels} channels; read all of them with --channels {channels}")
     if image is None:
         raise ValueError("is a truncated or damaged TIFF")
     if image.dtype == np.uint16:
@@ -53,6 +59,18 @@ def decode_tiff_image(contents) -> np.ndarray:
     if image.shape[2] not in (3, 4):
         raise ValueError(f"is a TIFF of {image.shape[2]} channels; 1, 3 or 4 can be read")
     return np.ascontiguousarray(image[..., 2::-1])
+
+
+def _samples_of_a_pixel(contents):
+    """How many there are by the first directory, and their bits; zeros where there is none."""
+    try:
+        directory = TiffImagePlugin.ImageFileDirectory_v2(contents[:8])
+        file = io.BytesIO(contents)
+        file.seek(directory.next)
+        directory.load(file)
+        return int(directory.get(_SAMPLES_PER_PIXEL, 1)), int(directory.get(_BITS_PER_SAMPLE, (1,))[0])
+    except Exception:  # Pillow answers damaged files with many kinds.
+        return 0, 0
 
 
 def decode_tiff_mask(contents) -> np.ndarray:

@@ -132,6 +132,11 @@ def _dataset_for(run, data, ignore_label):
     is_short = dataset.mask_values is None and dataset.num_classes < len(run.classes)
     if not is_named and (is_short or dataset.is_binary):
         dataset = load_dataset(source, **options, classes=run.classes)
+    if dataset.images != run.images:
+        raise InputError(
+            f"{source or dataset.name}: holds {dataset.images}, but {run.path} was trained on {run.images}; "
+            "convert them, or evaluate on others"
+        )
     if dataset.num_classes != len(run.classes) or (is_named and tuple(dataset.classes) != run.classes):
         raise InputError(
             f"{source or dataset.name}: has the classes {', '.join(dataset.classes)}, but {run.path} was "

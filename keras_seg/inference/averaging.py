@@ -79,7 +79,7 @@ def averaged_probabilities(network, image, averaging):
     total = None
     for scale in averaging.scales:
         size = max(round(width * scale), 1), max(round(height * scale), 1)
-        scaled = image if size == (width, height) else cv2.resize(image, size)
+        scaled = image if size == (width, height) else cv2.resize(image, size).reshape(*size[::-1], -1)
         found = None
         for top, logits in logits_in_bands(network, scaled, averaging):
             probabilities = class_probabilities(logits)

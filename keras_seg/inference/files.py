@@ -8,7 +8,6 @@ from keras_seg.data.folders import IMAGE_SUFFIXES
 from keras_seg.data.headers import has_alpha
 from keras_seg.errors import InputError
 from keras_seg.files import check_beside, check_targets, regular_file
-from keras_seg.inference.images import read_image
 from keras_seg.inference.outputs import Outputs, Wanted
 from keras_seg.inference.predictor import Prediction
 from keras_seg.logits import most_probable
@@ -106,13 +105,14 @@ def predict_files(predictor, paths, output, *, progress=iter, **wanted):
     failed, transparent = [], 0
     for path in progress(paths):
         try:
-            image = read_image(path)
+            image = predictor.read(path)
             found = _predict(predictor, path, image, outputs.wanted.probabilities is not None)
         except InputError as error:
             failed.append(str(error))
             continue
-        with path.open("rb") as file:
-            transparent += has_alpha(file.read(26))
+        if predictor.images.is_rgb:
+            with path.open("rb") as file:
+                transparent += has_alpha(file.read(26))
         outputs.write(path, image, *found)
     outputs.finish()
     return Summary(len(paths) - len(failed), failed, transparent)

@@ -12,6 +12,8 @@ from keras import ops
 
 from keras_seg.acceleration import accelerate
 from keras_seg.classes import BINARY_CLASSES
+from keras_seg.data.bands import ImageKind
+from keras_seg.data.reading import read_image
 from keras_seg.errors import InputError
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
 from keras_seg.inference.bfloat16 import in_bfloat16
@@ -59,6 +61,7 @@ class Predictor:
         num_classes: number of classes.
         classes: tuple of class names.
         colors: uint8 [C, 3].
+        images: `ImageKind` of what it takes.
         threshold: probability from which a pixel is foreground; None where the most probable class wins.
 
     Raises:
@@ -89,6 +92,8 @@ class Predictor:
         if precision == "bfloat16":
             self.model = in_bfloat16(self.model)
         self.num_classes = num_classes(self.model)
+        channels = self.model.inputs[0].shape[-1]
+        self.images = ImageKind(channels) if isinstance(run, keras.Model) else run.images
         self.threshold = threshold_of(self.model, threshold)
         unnamed = (f"class {i}" for i in range(self.num_classes))
         self.classes = tuple(classes or (unnamed if self.threshold is None else BINARY_CLASSES))
@@ -100,6 +105,14 @@ class Predictor:
             )
         self.averaging = averaging or Averaging()
         self.crf = crf
+        if crf is not None and not self.images.is_rgb:
+            raise InputError(
+                f"--crf goes by the colors of RGB of 8 bits, and these images are {self.images}; drop it"
+            )
+
+    def read(self, path):
+        """Reads an image as the network takes it, `[H, W, C]`; raises InputError where it cannot be."""
+        return read_image(path, self.images)
 
     def predict(self, image):
         """Predicts one picture.
@@ -176,9 +189,10 @@ class Predictor:
         return Prediction(mask, confidence)
 
     def _check_shape(self, shape):
-        if len(shape) != 4 or shape[-1] != 3 or 0 in shape:
+        channels = self.images.channels
+        if len(shape) != 4 or shape[-1] != channels or 0 in shape:
             raise ValueError(
-                f"image must be [H, W, 3] with H and W of 1 or more, received {list(shape[1:])}."
+                f"image must be [H, W, {channels}] with H and W of 1 or more, received {list(shape[1:])}."
             )
         sizes = zip(self.averaging.window or shape[1:3], self.model.inputs[0].shape[1:3], strict=True)
         for have, want in sizes:

@@ -58,6 +58,8 @@ def predict_video(predictor, source, output, *, progress=None, legend=True):
         InputError: the source cannot be read, would be written over, or the output cannot be written.
     """
     target = video_target(source, output)
+    if not predictor.images.is_rgb:
+        raise InputError(f"{source}: gives RGB of 8 bits, and the run takes {predictor.images}; name images")
     if not isinstance(source, int):
         check_targets({Path(source): [target]})
         _check_is_text(Path(source))

@@ -6,7 +6,7 @@ from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
 from keras_seg.layers.mirroring import MirrorPadding2D
 from keras_seg.layers.normalization import LocalResponseNormalization
 from keras_seg.layers.pooling import AdaptiveAveragePooling2D, MaxPoolingWithIndices2D, MaxUnpooling2D
-from keras_seg.layers.preprocessing import PREPROCESSINGS, Preprocessing
+from keras_seg.layers.preprocessing import PREPROCESSINGS, Preprocessing, preprocessing_options
 from keras_seg.layers.resizing import ResizeLike, bilinear_kernel
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Preprocessing",
     "ResizeLike",
     "bilinear_kernel",
+    "preprocessing_options",
 ]
 
 register_former_names()

@@ -1,4 +1,4 @@
-"""The arithmetic between raw RGB pixels and what an encoder was trained on."""
+"""The arithmetic between raw pixels and what an encoder was trained on."""
 
 import keras
 import numpy as np
@@ -18,45 +18,87 @@ PREPROCESSINGS = {
 }
 # Means of the same images, a grey level apart at most: FCN's authors started from VGG16 with theirs.
 ALIKE = frozenset({"caffe", "keras"})
+MEASURED = "measured"
+
+
+def preprocessing_options(preprocessing):
+    """Arguments of `Preprocessing` for a builder's option.
+
+    Args:
+        preprocessing: A mode, or `{"mean": [C], "deviation": [C]}` as they were measured.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if not isinstance(preprocessing, dict):
+        return {"mode": preprocessing}
+    if preprocessing.keys() != {"mean", "deviation"}:
+        raise ValueError(
+            f"preprocessing must be one of {tuple(PREPROCESSINGS)}, or the mean and the deviation of each "
+            f"channel, received {preprocessing!r}."
+        )
+    return {"mode": MEASURED, **preprocessing}
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class Preprocessing(keras.layers.Layer):
-    """Turns raw RGB pixels into an encoder's input; the first layer of every network.
+    """Turns raw pixels into an encoder's input; the first layer of every network.
 
     Args:
         mode: `"caffe"` or `"keras"` (BGR in 0..255, less FCN's or Keras's mean), `"torch"` (RGB in 0..1,
-            ImageNet mean and deviation), `"bgr"` (BGR in 0..255) or `"none"` (pixels as they are).
+            ImageNet mean and deviation), `"bgr"` (BGR in 0..255), `"none"` (pixels as they are) or
+            `"measured"` (the mean of each channel subtracted, divided by its deviation). Images of other
+            channels than three keep their order, and of a mode's means and deviations each channel gets
+            their mean.
+        mean, deviation: Of each channel, for `"measured"`.
 
     Call arguments:
-        image: RGB pixels in 0..255, `[B, H, W, 3]`.
+        image: Pixels `[B, H, W, C]`; RGB in 0..255 for the first three.
 
     Returns:
-        `[B, H, W, 3]`, float32 whatever the dtype policy, so that no bit of a pixel is lost here.
+        `[B, H, W, C]`, float32 whatever the dtype policy, so that no bit of a pixel is lost here.
 
     Raises:
-        ValueError: `mode` is none of these.
+        ValueError: `mode` is none of these, or the statistics are not those of the image's channels.
     """
 
-    def __init__(self, mode="caffe", **kwargs):
+    def __init__(self, mode="caffe", mean=None, deviation=None, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        if mode not in PREPROCESSINGS:
+        if mode not in (*PREPROCESSINGS, MEASURED):
             raise ValueError(f"preprocessing must be one of {tuple(PREPROCESSINGS)}, received {mode!r}.")
         self.mode = mode
+        self.mean = None if mean is None else tuple(map(float, mean))
+        self.deviation = None if deviation is None else tuple(map(float, deviation))
+        if mode == MEASURED and (not self.mean or not self.deviation or min(self.deviation) <= 0):
+            raise ValueError(f"deviations must be above 0, received {mean} and {deviation}.")
+
+    def build(self, input_shape):
+        if self.mode == MEASURED and not len(self.mean) == len(self.deviation) == input_shape[-1]:
+            raise ValueError(
+                f"preprocessing has {len(self.mean)} means and {len(self.deviation)} deviations, and images "
+                f"have {input_shape[-1]} channels."
+            )
 
     def call(self, image):
         if self.mode == "none":
             return image
-        order, divisor, mean, deviation = PREPROCESSINGS[self.mode]
-        image = ops.take(image, order, axis=-1) if order != (0, 1, 2) else image
+        if self.mode == MEASURED:
+            order, divisor, mean, deviation = None, 1.0, self.mean, self.deviation
+        else:
+            order, divisor, mean, deviation = PREPROCESSINGS[self.mode]
+            if image.shape[-1] != 3:
+                order, mean, deviation = None, sum(mean) / 3, sum(deviation) / 3
+        if order not in (None, (0, 1, 2)):
+            image = ops.take(image, order, axis=-1)
         return (image / divisor - ops.array(mean, image.dtype)) / ops.array(deviation, image.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "mode": self.mode}
+        measured = {"mean": self.mean, "deviation": self.deviation} if self.mode == MEASURED else {}
+        return {**super().get_config(), "mode": self.mode, **measured}
 
     def save_own_variables(self, store):
         """Writes the mode into files that hold weights alone, which nothing else would tell."""

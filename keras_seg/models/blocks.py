@@ -4,13 +4,13 @@ import keras
 from keras import layers
 
 from keras_seg.encoders import resnet, resnet_preprocessing
-from keras_seg.layers import CropLike, Preprocessing, ResizeLike
+from keras_seg.layers import CropLike, Preprocessing, ResizeLike, preprocessing_options
 
 
 def read_image(input_shape, preprocessing):
-    """The image and what the encoder sees of it: `(RGB pixels in 0..255, preprocessed image)`."""
+    """The image and what the encoder sees of it: `(raw pixels, preprocessed image)`."""
     image = keras.Input(input_shape, name="image")
-    return image, Preprocessing(preprocessing, name="preprocessing")(image)
+    return image, Preprocessing(**preprocessing_options(preprocessing), name="preprocessing")(image)
 
 
 def resnet_pyramid(input_shape, encoder, output_stride, preprocessing):

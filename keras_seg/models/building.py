@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from keras_seg import registry
 
+CHANNELS = range(1, 17)
+
 
 class _Builders(Mapping):
     """Builders by name, of the networks that are known at the moment."""
@@ -33,10 +35,11 @@ def build_model(name, num_classes, input_shape=(None, None, 3), **options):
         name: A key of `MODELS`.
         num_classes: Number of classes, the channels of the logits. 1: one class against the background, by a
             single logit whose sigmoid is its probability (`keras_seg.logits`).
-        input_shape: `(H, W, 3)` of the images, None for any height or width.
+        input_shape: `(H, W, C)` of the images, None for any height or width; 1 to 16 channels.
         **options: Of that network's builder. Several have:
             `preprocessing`, what the first layer does to the pixels, a key of
-            `keras_seg.layers.PREPROCESSINGS`; by default what the encoder's weights were trained on.
+            `keras_seg.layers.PREPROCESSINGS`, or `{"mean": [C], "deviation": [C]}` of the channels; by
+            default what the encoder's weights were trained on.
             `encoder`, the name of a ResNet, such as `resnet101` or `resnet50_keras`.
             `output_stride`, pixels of the image for one of the ResNet's last map: 8, 16 or 32.
             `dropout`, the fraction dropped after fc6 and fc7 of VGG16 and CaffeNet.
@@ -44,8 +47,8 @@ def build_model(name, num_classes, input_shape=(None, None, 3), **options):
             dict of logits, `out` and `aux`.
 
     Returns:
-        A `keras.Model` called `name`, from RGB pixels in 0..255 `[B, H, W, 3]` to float32 logits
-        `[B, H, W, num_classes]`.
+        A `keras.Model` called `name`, from pixels (RGB in 0..255, where there are three channels)
+        `[B, H, W, C]` to float32 logits `[B, H, W, num_classes]`.
 
     Raises:
         ValueError: The name is unknown, an option is not the builder's, or a value is out of range.
@@ -54,6 +57,11 @@ def build_model(name, num_classes, input_shape=(None, None, 3), **options):
         raise ValueError(f"model must be one of {', '.join(MODELS)}, received {name!r}.")
     if num_classes < 1:
         raise ValueError(f"num_classes must be 1 or more, received {num_classes}.")
+    if len(input_shape) != 3 or input_shape[-1] not in CHANNELS:
+        raise ValueError(
+            f"input_shape must be (H, W, C), with C from {CHANNELS[0]} to {CHANNELS[-1]}, received "
+            f"{input_shape}."
+        )
     builder = MODELS[name]
     known = [key for key in inspect.signature(builder).parameters if key != "name"]
     for option in options:

@@ -53,6 +53,10 @@ def load_weights(model, source):
     if loaded.reset:
         classes = f"{loaded.file_classes} classes there, {num_logits(model)} here"
         line += f"; start anew because of {classes}: {_list(loaded.reset)}"
+    if loaded.adapted:
+        name, channels = loaded.adapted
+        how = "summed" if model.inputs[0].shape[-1] == 1 else "repeated and scaled"
+        line += f"; {name} has {channels} channels there, {how} for {model.inputs[0].shape[-1]} here"
     if loaded.anew:
         line += f"; start anew because they are not in the file: {_list(loaded.anew)}"
     if loaded.aside:

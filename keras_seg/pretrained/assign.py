@@ -18,12 +18,15 @@ class Loaded(NamedTuple):
         file_classes: That number; None if nothing was reset.
         anew: Names of those that start anew because the file has them not.
         aside: Names of the file's layers that the model has not.
+        adapted: `(name, channels in the file)` of the first convolution where the model's images have others;
+            None where it is as in the file.
     """
 
     reset: tuple = ()
     file_classes: int | None = None
     anew: tuple = ()
     aside: tuple = ()
+    adapted: tuple | None = None
 
 
 def layers_with_weights(model):
@@ -42,7 +45,8 @@ def assign(model, weights, *, source="the weights", keep=(), reset_classes=False
         source: What the error calls the origin of the weights, usually the file.
         keep: Names of layers that stay as they are and that `weights` must not hold.
         reset_classes: Whether layers whose shapes differ in the number of classes alone stay as they
-            are too; else they count as of another shape.
+            are too, and the first convolution is adapted to the model's channels; else they count as of
+            another shape.
 
     Returns:
         `Loaded`, with `keep` as `anew`; `aside` is an auxiliary head that the model has not.
@@ -64,6 +68,9 @@ def assign(model, weights, *, source="the weights", keep=(), reset_classes=False
     other_shape = [
         path for path in wanted if path in given and tuple(wanted[path].shape) != np.shape(given[path])
     ]
+    adapted = _adaptable(model, wanted, given, other_shape) if reset_classes else None
+    if adapted:
+        other_shape.remove(adapted)
     reset, file_classes = (), None
     if other_shape and reset_classes:
         file_classes = _file_classes(model, [(wanted[path].shape, given[path].shape) for path in other_shape])
@@ -83,8 +90,40 @@ def assign(model, weights, *, source="the weights", keep=(), reset_classes=False
         raise InputError(f"{source} does not fit {model.name}: {listed}. Give the file of this network.")
     arrays = {path: np.asarray(given[path]) for path in wanted if path[0] not in reset}
     for path, array in arrays.items():
-        wanted[path].assign(array)
-    return Loaded(reset, file_classes, tuple(keep), aside)
+        channels = wanted[path].shape[2] if path == adapted else None
+        wanted[path].assign(adapt_channels(array, channels) if channels else array)
+    first = adapted and (adapted[0], np.shape(given[adapted])[2])
+    return Loaded(reset, file_classes, tuple(keep), aside, first)
+
+
+def adapt_channels(kernel, channels):
+    """A first convolution's kernel for images of another number of channels.
+
+    For one channel it is the sum over the K channels of the file, their mean times K: an image of K equal
+    channels and the grey one give the same maps. For C channels, channel c is channel `c mod K` of the file
+    times K / C.
+
+    Args:
+        kernel: `[h, w, K, F]`.
+        channels: C.
+
+    Returns:
+        `[h, w, C, F]`.
+    """
+    given = kernel.shape[2]
+    if channels == 1:
+        return kernel.sum(axis=2, keepdims=True)
+    return kernel[:, :, np.arange(channels) % given] * kernel.dtype.type(given / channels)
+
+
+def _adaptable(model, wanted, given, other_shape):
+    """The path of the first convolution's kernel if it differs in the image's channels alone, or None."""
+    first = next(layer for layer in model.layers if layer.weights)
+    path = (first.name, "kernel")
+    if path not in other_shape or model.inputs[0].shape[-1] != wanted[path].shape[2]:
+        return None
+    ours, theirs = list(wanted[path].shape), list(np.shape(given[path]))
+    return path if len(theirs) == 4 and ours[:2] + ours[3:] == theirs[:2] + theirs[3:] else None
 
 
 def _is_float(dtype):

@@ -108,10 +108,11 @@ def check_preprocessing(model, wanted, source, alike=()):
     """Raises an InputError if a model preprocesses otherwise than its weights were trained.
 
     BGR in 0..255 and RGB in 0..1 are alike in shape, so nothing else would tell; `"none"`, which leaves
-    it to the caller, passes, and so does a file that does not say it, whose `wanted` is None.
+    it to the caller, passes, and so do `"measured"`, for images that no weights were published for, and a
+    file that does not say it, whose `wanted` is None.
     """
     modes = [layer.mode for layer in model.layers if isinstance(layer, Preprocessing)]
-    if not modes or modes[0] in (wanted, "none") or wanted in (None, "none"):
+    if not modes or modes[0] in (wanted, "none", "measured") or wanted in (None, "none"):
         return
     if not {modes[0], wanted} <= set(alike):
         raise InputError(

@@ -17,6 +17,7 @@ from keras_seg.serving.image_sizes import image_size
 from keras_seg.serving.images import checked_jpeg, decode_grey, encoded_output
 from keras_seg.serving.outputs import Output
 
+MAX_CHANNELS = 16
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # Seconds
 SCHEMES = ("", "grpc", "grpcs", "http", "https")
 
@@ -112,7 +113,7 @@ class Client:
         return len(self._labels[0])
 
     def predict(self, images):
-        """Predicts arrays: uint8 RGB [H, W, 3] to an Answer of [H, W], or [N, H, W, 3] to [N, H, W]."""
+        """Predicts arrays, such as uint8 RGB: [H, W, C] to an Answer of [H, W], or a batch [N, H, W, C]."""
         images = _pixels(images, (3, 4))
         batch = images[None] if images.ndim == 3 else images
         confidence = Output("uint8", batch.shape[:3])
@@ -121,7 +122,7 @@ class Client:
         return Answer(*(part[0] for part in answer)) if images.ndim == 3 else answer
 
     def logits(self, images):
-        """Returns float32 logits [N, H, W, C] of uint8 RGB [N, H, W, 3]; of two classes it may be one."""
+        """Returns float32 logits [N, H, W, C] of images [N, H, W, C]; of two classes they may be one."""
         images = _pixels(images, (4,))
         channels = (1, 2) if self.num_classes == 2 else self.num_classes
         outputs = {"logits": Output("float32", (*images.shape[:3], channels))}
@@ -234,9 +235,11 @@ def _parse(address):
 
 def _pixels(images, ranks):
     images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim not in ranks or images.shape[-1] != 3 or 0 in images.shape:
+    is_right = images.dtype in (np.uint8, np.float32) and images.ndim in ranks and 0 not in images.shape
+    if not is_right or images.shape[-1] > MAX_CHANNELS:
         raise ValueError(
-            f"images must be RGB uint8 [N, H, W, 3], received {images.dtype} {list(images.shape)}."
+            "images must be [N, H, W, C], uint8 or float32 as the model was trained on, received "
+            f"{images.dtype} {list(images.shape)}."
         )
     return images
 

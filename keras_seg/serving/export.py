@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from keras_seg.data.bands import ImageKind
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.inference.bfloat16 import in_bfloat16
@@ -39,6 +40,7 @@ def export_saved_model(
     warm_up=(),
     image_size=None,
     threshold=None,
+    depth="uint8",
     precision="float32",
     **limits,
 ):
@@ -47,7 +49,7 @@ def export_saved_model(
     It is written beside `folder` and renamed, since a running server loads a version as soon as it is there.
 
     Args:
-        model: `keras.Model` from RGB [B, H, W, 3] in 0..255 to logits [B, H, W, C].
+        model: `keras.Model` from images, such as RGB [B, H, W, 3] in 0..255, to logits [B, H, W, C].
         folder: version folder to write, for instance `RUN/export/1`.
         classes: class names in id order.
         colors: RGB per class, [C, 3].
@@ -56,6 +58,8 @@ def export_saved_model(
         image_size: (height, width) that the endpoints of arrays are held to, as batching needs; None: any.
         threshold: probability from which a pixel is foreground, for a network with a single logit; None for
             0.5.
+        depth: of the samples of the images that it was trained on, "uint8", "uint16" or "float32"; arrays are
+            float32 beyond 8 bits.
         precision: of `PRECISIONS`; "bfloat16" halves the file, and is faster only on processors that have
             instructions for it.
         **limits: of `build_signatures`: `max_pixels`, `max_tiled_pixels` and `tile`.
@@ -78,14 +82,15 @@ def export_saved_model(
     most_tiled = limits.get("max_tiled_pixels", MAX_TILED_PIXELS)
     _check_sizes(warm_up, image_size, most, most_tiled, padding_of(model))
     logits_pixels = most_pixels_of_logits(most, num_logits(model))
-    requests = warmup_requests(warm_up, 1, image_size, logits_pixels) if warm_up else []
+    kind = ImageKind(model.inputs[0].shape[-1], depth)
+    requests = warmup_requests(warm_up, 1, image_size, logits_pixels, kind) if warm_up else []
     if len(requests) > MAX_RECORDS:
         raise InputError(f"{len(warm_up)} warm-up sizes make more than {MAX_RECORDS} requests; name fewer")
     make_folder(folder.parent)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         network = in_bfloat16(model) if precision == "bfloat16" else model
-        options = {"image_size": image_size, "threshold": threshold, **limits}
+        options = {"image_size": image_size, "threshold": threshold, "kind": kind, **limits}
         signatures = build_signatures(network, classes, colors, **options)
         labels = {"classes": list(classes), "colors": [[int(c) for c in color] for color in colors]}
         if threshold is not None:

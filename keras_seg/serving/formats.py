@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from keras_seg.data import load_dataset, read_image
+from keras_seg.data import load_dataset
+from keras_seg.data.bands import RGB
+from keras_seg.data.reading import read_image, read_pair
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.inference import expand_inputs
@@ -63,6 +65,10 @@ def export_litert(run, folder, size=None, precisions=PRECISIONS, images=None):
     Raises:
         InputError: a file exists or cannot be written, or a package or the images are missing.
     """
+    if "int8" in precisions and run.images.depth != "uint8":
+        raise InputError(
+            f"--precision int8 takes images of 8 bits, and {run.path} {run.images}; write float or dynamic"
+        )
     size = tuple(size or run.config["image_size"])
     paths = _free_paths(folder, [f"{run.config['model']}-{precision}.tflite" for precision in precisions])
     import_optional(litert_export.INTERPRETER, litert_export.EXTRA, paths[0])
@@ -102,7 +108,8 @@ def export_bfloat16(run, folder, images=None, **options):
         )
     model = run.load_model()
     options["threshold"] = threshold_of(model, options.get("threshold") or run.threshold)
-    export_saved_model(model, folder, classes=run.classes, colors=run.colors, precision="bfloat16", **options)
+    options |= {"classes": run.classes, "colors": run.colors, "depth": run.images.depth}
+    export_saved_model(model, folder, precision="bfloat16", **options)
     runner, reference = saved_model_runner(folder), _reference(model)
     return [(folder, certify(folder, runner, reference, images, options["threshold"]))]
 
@@ -127,14 +134,12 @@ def run_images(run, split, count):
         samples = dataset.split(split)[:count]
     except InputError as error:
         raise InputError(f"{error} (the run's own data; name other pictures with --images)") from None
-    return [
-        sample.image if hasattr(sample.image, "shape") else read_image(sample.image) for sample in samples
-    ]
+    return [read_pair(sample, dataset.mask_colors is not None, dataset.images)[0] for sample in samples]
 
 
-def named_images(inputs):
-    """Reads pictures that are meant by files, folders and patterns; raises InputError."""
-    return [read_image(path) for path in expand_inputs(inputs)[:CALIBRATION]]
+def named_images(inputs, kind=RGB):
+    """Reads images of a kind that are meant by files, folders and patterns; raises InputError."""
+    return [read_image(path, kind) for path in expand_inputs(inputs)[:CALIBRATION]]
 
 
 def _reference(model):
@@ -152,4 +157,7 @@ def _free_paths(folder, names):
 
 
 def _resized(image, size):
-    return np.ascontiguousarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA))
+    # OpenCV averages areas of four channels at most, and drops a single one.
+    parts = [image[..., first : first + 4] for first in range(0, image.shape[2], 4)]
+    resized = [cv2.resize(part, size[::-1], interpolation=cv2.INTER_AREA) for part in parts]
+    return np.concatenate([part.reshape(*size, -1) for part in resized], axis=-1)

@@ -30,7 +30,7 @@ def write_litert(model, path, size, precision="float", calibration=()):
         InputError: the file cannot be written, or there are no calibration images.
     """
     accelerated = accelerate(model, "inference", device="cpu")
-    network = build_network(accelerated, [1, *size, 3]).get_concrete_function()
+    network = build_network(accelerated, [1, *size, model.inputs[0].shape[-1]]).get_concrete_function()
     module = tf.Module()
     module.weights = list(network.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([network], module)
@@ -67,5 +67,5 @@ def litert_runner(path):
 def _extremes(image):
     """Returns the image as a float batch that holds 0 and 255, so that a step of the input is one."""
     batch = image[None].astype(np.float32)
-    batch[0, 0, 0, :2] = 0, 255
+    batch.reshape(-1)[:2] = 0, 255
     return batch

@@ -4,12 +4,14 @@ What a model server passes on unchecked can end its process: a wrong rank, a mis
 height ends in a failed check of oneDNN. So each endpoint first brings its input to a known shape.
 """
 
-from functools import partial
+from functools import cache, partial
 
 import tensorflow as tf
 
 from keras_seg.acceleration import accelerate
 from keras_seg.data import decode_image
+from keras_seg.data.bands import RGB
+from keras_seg.data.decode import decode_channels
 from keras_seg.encoders import PAD_LAYER
 from keras_seg.inference import classify
 from keras_seg.inference.images import MAX_JPEG_SIDE
@@ -35,11 +37,14 @@ def build_signatures(
     max_tiled_pixels=MAX_TILED_PIXELS,
     tile=TILE,
     threshold=None,
+    kind=RGB,
 ):
     """Returns `{name: concrete function}` of every endpoint.
 
+    Those of encoded pictures are left out where no picture holds such images.
+
     Args:
-        model: `keras.Model` from RGB [B, H, W, 3] in 0..255 to logits [B, H, W, C].
+        model: `keras.Model` from images, such as RGB [B, H, W, 3] in 0..255, to logits [B, H, W, C].
         classes: class names in id order.
         colors: RGB per class, [C, 3].
         image_size: (height, width) that `serving_default` and `logits` are held to; None: any.
@@ -48,18 +53,22 @@ def build_signatures(
         max_tiled_pixels: the same for `tiled`.
         tile: height and width of its tiles.
         threshold: probability from which a pixel is foreground, for a network with a single logit.
+        kind: `ImageKind` of the images.
     """
     height, width = model.inputs[0].shape[1:3]
     fixed = tuple(image_size or (None, None))
-    arrays = [None, height or fixed[0], width or fixed[1], 3]
-    network = build_network(accelerate(model, "inference", device="cpu"), [None, height, width, 3])
+    arrays = [None, height or fixed[0], width or fixed[1], kind.channels]
+    network = build_network(
+        accelerate(model, "inference", device="cpu"), [None, height, width, kind.channels]
+    )
     colors = tf.constant(colors, tf.uint8, [len(classes), 3])
 
     padding = padding_of(model)
     most_probable = partial(classify, threshold=threshold)
 
     def decoded(contents):
-        return _checked(_read(contents, max_pixels)[None], [1, height, width, 3], max_pixels, padding)
+        shape = [1, height, width, kind.channels]
+        return _checked(_reader(kind)(contents, max_pixels)[None], shape, max_pixels, padding)
 
     def classified(contents):
         mask, confidence = most_probable(network(tf.cast(decoded(contents), tf.float32)))
@@ -73,17 +82,15 @@ def build_signatures(
         with tf.control_dependencies([fits]):
             images = tf.cast(images, tf.float32)
         paint = tf.gather(colors, tf.cast(most_probable(network(images))[0], tf.int32))
-        blend = (1 - _ALPHA) * images + _ALPHA * tf.cast(paint, tf.float32)
+        shown = images[..., :3] if kind.channels > 1 else tf.repeat(images, 3, axis=-1)
+        blend = (1 - _ALPHA) * shown + _ALPHA * tf.cast(paint, tf.float32)
         return tf.io.encode_jpeg(tf.cast(tf.round(blend[0]), tf.uint8), "rgb", quality=_JPEG_QUALITY)
 
     def tiled(request):
         contents, flip = request
-        image = _read(contents, max_tiled_pixels)
-        return _png(
-            tiled_mask(network, num_logits(model), image, (height or tile, width or tile), flip, threshold)[
-                None
-            ]
-        )
+        image = _reader(kind)(contents, max_tiled_pixels)
+        size = height or tile, width or tile
+        return _png(tiled_mask(network, num_logits(model), image, size, flip, threshold)[None])
 
     functions = {
         # The first endpoint is the one that a request without a signature name gets.
@@ -96,22 +103,35 @@ def build_signatures(
         "labels": _labels_endpoint(list(classes), colors),
     }
     inputs = {
-        "serving_default": [tf.TensorSpec(arrays, tf.uint8, "images")],
-        "logits": [tf.TensorSpec(arrays, tf.uint8, "images")],
+        "serving_default": [tf.TensorSpec(arrays, kind.dtype, "images")],
+        "logits": [tf.TensorSpec(arrays, kind.dtype, "images")],
         "tiled": [tf.TensorSpec([None], tf.string, "image_bytes"), tf.TensorSpec([None], tf.bool, "flips")],
         "labels": [tf.TensorSpec([None], tf.string, "query")],
     }
     encoded = [tf.TensorSpec([None], tf.string, "image_bytes")]
+    if not takes_pictures(kind):
+        functions = {name: functions[name] for name in ("serving_default", "logits", "labels")}
     return {
         name: tf.function(function, inputs.get(name, encoded), autograph=False).get_concrete_function()
         for name, function in functions.items()
     }
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)], autograph=False)
-def _read(contents, max_pixels):
-    # One function that the endpoints share: each trace of it costs a second and 200 kB.
-    return decode_image(within_limit(contents, max_pixels))
+def takes_pictures(kind):
+    """Whether encoded pictures hold such images: grey, RGB or RGBA of 8 bits."""
+    return kind.depth == "uint8" and kind.channels in (1, 3, 4)
+
+
+@cache
+def _reader(kind):
+    """One function of an encoded picture that the endpoints share: each trace costs a second and 200 kB."""
+    decode = decode_image if kind.is_rgb else partial(decode_channels, channels=kind.channels)
+
+    def read(contents, max_pixels):
+        return decode(within_limit(contents, max_pixels))
+
+    signature = [tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)]
+    return tf.function(read, input_signature=signature, autograph=False)
 
 
 def build_network(model, shape):
@@ -119,10 +139,10 @@ def build_network(model, shape):
 
     Args:
         model: `keras.Model`; what is exported is accelerated before.
-        shape: of the images, [N, H, W, 3], None where it varies.
+        shape: of the images, [N, H, W, C], None where it varies.
 
     Returns:
-        `tf.function` of float32 RGB in 0..255 to float32 logits [N, H, W, C].
+        `tf.function` of float32 images to float32 logits [N, H, W, C].
     """
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
@@ -222,7 +242,9 @@ def _checked(images, shape, max_pixels, padding=(0, 0)):
     count, height, width, _ = tf.unstack(tf.shape(images, out_type=tf.int64))
     padded = count * (height + padding[0]) * (width + padding[1])
     checks = (
-        tf.debugging.assert_positive(tf.size(images), "images must be [N, H, W, 3], each 1 or more"),
+        tf.debugging.assert_positive(
+            tf.size(images), f"images must be [N, H, W, {shape[-1]}], each 1 or more"
+        ),
         tf.debugging.assert_less_equal(padded, tf.constant(max_pixels, tf.int64), "too many pixels"),
     )
     with tf.control_dependencies(checks):

@@ -56,7 +56,7 @@ def build_training(config, logits, steps_per_epoch, *, fresh, report, weights=No
     """
     replicas = replicas or Replicas()
     with replicas.scope():
-        network = _build(config, logits)
+        network = build_network(config, logits)
         if fresh:
             _initialize(network, config, report)
         if config.freeze_encoder:
@@ -67,9 +67,10 @@ def build_training(config, logits, steps_per_epoch, *, fresh, report, weights=No
     return Training(network, model)
 
 
-def _build(config, logits):
+def build_network(config, logits):
+    """Builds a network with random weights, as the settings say; raises InputError."""
     try:
-        model = build_model(config.model, logits, **config.model_options)
+        model = build_model(config.model, logits, (None, None, config.channels or 3), **config.model_options)
     except (TypeError, ValueError) as error:
         raise InputError(f"--model-option: {error}") from None
     if config.precision == "mixed_bfloat16" and _is_cpu():
@@ -82,12 +83,19 @@ def _initialize(model, config, report):
     if config.init_from is not None:
         report(load_stage(model, config.init_from))
         return
-    built = {key: config.model_options.get(key) for key in ("encoder", "preprocessing")}
-    has_fc6 = any(layer.name == "fc6" for layer in model.layers)
-    path, line = resolve_weights(config.model, config.weights, **built, has_fc6=has_fc6)
+    path, line = first_weights(model, config)
     report(line)
     if path is not None:
         report(load_weights(model, path))
+
+
+def first_weights(model, config):
+    """The file of pretrained weights that a network starts with, or None, and a line on it for the reader."""
+    built = {key: config.model_options.get(key) for key in ("encoder", "preprocessing")}
+    if isinstance(built["preprocessing"], dict):
+        built["preprocessing"] = None
+    has_fc6 = any(layer.name == "fc6" for layer in model.layers)
+    return resolve_weights(config.model, config.weights, **built, has_fc6=has_fc6)
 
 
 def _compile(model, config, steps_per_epoch, weights, replicas):

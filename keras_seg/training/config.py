@@ -95,6 +95,8 @@ class TrainConfig:
         binary: Whether one class is told from the background by a single logit and its sigmoid; None: where
             dataset.json lists one class.
         threshold: Probability from which a pixel is foreground, of one class; 0.5.
+        channels: Of the images, 1 to 16, which are then taken as they are stored; None: they become RGB of 8
+            bits.
         seed: Of weights, shuffling, augmentation and dropout.
         deterministic: Whether each operation gives the same bits each time; on a CPU yes, on a GPU, where
             it costs time and some networks cannot, no.
@@ -155,6 +157,7 @@ class TrainConfig:
     reduce_zero_label: bool = False
     binary: bool | None = None
     threshold: float | None = None
+    channels: int | None = None
     seed: int = 0
     deterministic: bool | None = None
     distribute: str = "none"

@@ -25,9 +25,8 @@ def finish(run, dataset, progress, report):
     draw_curves(progress.rows, run.path / "curves.png")
     draw_samples(predictor, dataset, run.path / "samples.png")
     version = next_version(run.export_path)
-    export_saved_model(
-        model, version, classes=dataset.classes, colors=dataset.colors, threshold=run.threshold
-    )
+    options = {"threshold": run.threshold, "depth": dataset.images.depth}
+    export_saved_model(model, version, classes=dataset.classes, colors=dataset.colors, **options)
     note_finished(run, progress.step)
     if metrics["mean_iou"] is None:
         report("no pixel of the validation masks is labeled, so the last model was kept")

@@ -81,6 +81,7 @@ def create_run(config, dataset, held):
         "mask_colors": str(Path(config.mask_colors).resolve()) if config.mask_colors else None,
         "output": str(path),
         "binary": dataset.is_binary,
+        "depth": dataset.images.depth,
         "threshold": (config.threshold or THRESHOLD) if dataset.is_binary else None,
         "num_classes": dataset.num_classes,
         "classes": list(dataset.classes),

@@ -27,6 +27,7 @@ from keras_seg.training.endings import endings_explained, memory_explained
 from keras_seg.training.finishing import finish
 from keras_seg.training.fitting import fit
 from keras_seg.training.history import History
+from keras_seg.training.measuring import with_preprocessing
 from keras_seg.training.precision import choose_precision
 from keras_seg.training.recipes import stage_before
 from keras_seg.training.resuming import find_state, is_trained, recorded_config, restore
@@ -101,6 +102,8 @@ def _train(config, replicas, resume, epochs, report, held):
             if resume is not None:
                 claim_folder(Path(resume), held)
         dataset = _load(config, report)
+        if not dataset.images.is_rgb:
+            config = config.replace(channels=dataset.images.channels)  # dataset.json may have told them.
         replicas.check_batches(len(dataset.split("train")), config.batch_size)
         steps = steps_per_epoch(dataset, config.batch_size)
         check_updates(config, steps)
@@ -114,6 +117,8 @@ def _train(config, replicas, resume, epochs, report, held):
     weights = class_weights(config.class_weights, dataset)
     if weights is not None:
         report(f"class weights: {', '.join(f'{weight:.3g}' for weight in weights)}")
+    if resume is None:
+        config = with_preprocessing(config, dataset, report)
     with memory_explained():
         training = build_training(
             config,
@@ -160,6 +165,7 @@ def _load(config, report):
         mask_colors=config.mask_colors,
         reduce_zero_label=config.reduce_zero_label or None,
         binary=config.binary,
+        channels=config.channels,
     )
     if dataset.is_binary:
         report(binary_line(dataset))

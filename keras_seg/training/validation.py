@@ -4,6 +4,7 @@ import importlib.util
 import math
 
 from keras_seg.data import Augmentation
+from keras_seg.data.bands import MAX_CHANNELS
 from keras_seg.errors import InputError
 from keras_seg.losses import parse_loss
 from keras_seg.losses.segmentation_loss import REDUCTIONS
@@ -58,6 +59,11 @@ EFFECTS = (
         ("aux_rate", "aux_weight"),
         lambda used: used["model_options"].get("aux_head"),
         "without an auxiliary head (--model-option aux_head=true, for the networks that have one)",
+    ),
+    (
+        ("color_factors",),
+        lambda used: used.get("channels", 3) == 3,
+        "for images of other channels than three",
     ),
     (("freeze_epochs",), lambda used: not used["freeze_encoder"], "beside --freeze-encoder"),
 )
@@ -120,6 +126,8 @@ def _check_values(settings):
             f"--ignore-label must be a mask value from 0 to {MASK_VALUES - 1}, "
             f"received {settings['ignore_label']}"
         )
+    if not 1 <= settings.get("channels", 3) <= MAX_CHANNELS:
+        raise InputError(f"--channels must be from 1 to {MAX_CHANNELS}, received {settings['channels']}")
     if not 0 < settings.get("threshold", 0.5) < 1:
         raise InputError(f"--threshold must be above 0 and below 1, received {settings['threshold']}")
     size = settings.get("image_size", (1, 1))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from keras_seg.evaluation.counts import confusion
 from keras_seg.metrics import scores
-from keras_seg.palette import IGNORE, IGNORE_COLOR
+from keras_seg.palette import IGNORE, IGNORE_COLOR, displayable
 
 LONGEST = 480  # Pixels of a thumbnail's longer side.
 _QUALITIES = (80, 60, 40, 20)
@@ -99,7 +99,11 @@ def _thumbnail_size(height, width):
 
 def _jpeg(image, most):
     """A JPEG of at most that many bytes, where the lowest quality allows it."""
-    small = cv2.resize(image, _thumbnail_size(*image.shape[:2]), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        np.ascontiguousarray(displayable(image)),
+        _thumbnail_size(*image.shape[:2]),
+        interpolation=cv2.INTER_AREA,
+    )
     small = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
     for quality in _QUALITIES:
         contents = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
