@@ -54,7 +54,7 @@ def _add(rows):
                 f"{row!r} is neither a keras_seg.Network nor a keras_seg.Encoder; register one of these"
             )
         other = table.get(row.name)
-        if other is not None and _home(other) != _home(row):
+        if other not in (None, row) and (_home(other) != _home(row) or _is_ours(row)):
             raise InputError(
                 f"{type(row).__name__} {row.name} of {_home(row)[0]} has the name of one of "
                 f"{_home(other)[0]}; give it another"
@@ -64,8 +64,12 @@ def _add(rows):
 
 
 def _home(row):
-    """Where a row's builder is: a module that is loaded again, or a notebook's cell, registers it again."""
+    """Where a row's builder is: a notebook's cell that runs again registers it again."""
     return row.builder.__module__, row.builder.__qualname__
+
+
+def _is_ours(row):
+    return _home(row)[0].startswith("keras_seg.")
 
 
 def _load():

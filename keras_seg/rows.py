@@ -80,12 +80,13 @@ class Encoder(_Row):
 
     Attributes:
         name: What `encoder=` takes.
-        builder: Function of the preprocessed image `[B, H, W, C]` that returns a
-            `keras_seg.encoders.Pyramid`.
+        builder: Function of `(x, *, output_stride)`, the preprocessed image `[B, H, W, C]` and the pixels of
+            the image for one of the last map, that returns a `keras_seg.encoders.Pyramid`.
         options: Fixed ones of the builder.
         title: What tables call it.
         channels: Of the stages, finest first.
         strides: Pixels of the image for one of each stage.
+        output_strides: Those that the builder takes; none if only networks of its own are built on it.
         preprocessing: What its weights expect, a key of `keras_seg.layers.PREPROCESSINGS`.
         weights: `Published` files, the best of each preprocessing first.
         sources: Whose files of it can be loaded.
@@ -97,12 +98,13 @@ class Encoder(_Row):
     title: str = ""
     channels: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
+    output_strides: tuple[int, ...] = ()
     preprocessing: str = "none"
     weights: tuple[Published, ...] = ()
     sources: str = ""
 
     def __post_init__(self):
-        self.check(None)
+        self.check(None, **({"output_stride": 32} if self.output_strides else {}))
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,9 @@ def build_narrow(name, num_classes=NUM_CLASSES, *, vgg16_stages=VGG16_STAGES, **
     """Builds a network, by its own builder, of few channels and blocks."""
     known = inspect.signature(MODELS[name]).parameters
     options = {**{key: value for key, value in OPTIONS.items() if key in known}, **options}
-    if name == "unet_vgg16":
-        options["decoder_widths"] = (32, 24, 16, 8)
+    if name == "unet_vgg16" or (name == "unet" and options.get("encoder")):
+        options = {**options, "widths": None, "decoder_widths": (32, 24, 16, 8)}
+        options = {key: value for key, value in options.items() if key in known}
     with pytest.MonkeyPatch.context() as patch:
         for module, constants in CONSTANTS.items():
             for constant, value in constants.items():

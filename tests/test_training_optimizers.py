@@ -9,7 +9,7 @@ from keras_seg.training.optimizers import build_optimizer
 
 RATE, STEPS = 0.1, 4
 PATHS = ("block1_conv1/kernel", "block1_conv1/bias", "score_fr/kernel", "aux_bn/gamma")
-GROUPS = {"head_rate": 10.0, "aux_rate": 5.0, "bias_rate": 2.0}
+GROUPS = {"head_rate": 10.0, "aux_rate": 5.0, "bias_rate": 2.0, "encoder": ["block1_conv1"]}
 FACTORS = (1.0, 2.0, 10.0, 5.0)
 KERNELS = (True, False, True, False)
 

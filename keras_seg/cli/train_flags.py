@@ -102,7 +102,13 @@ GROUPS = {
         "--average": real(
             "momentum of a moving average of the weights that is validated and kept (default: 0, none)"
         ),
-        "--freeze-encoder": switch("keep the encoder and its batch statistics as they are"),
+        "--freeze-encoder": {
+            "metavar": "STAGES",
+            "nargs": "?",
+            "const": True,
+            "type": int,
+            "help": "keep the encoder and its batch statistics as they are, or its first STAGES",
+        },
         "--freeze-epochs": number("keep them so for the first N epochs (default: 0)"),
     },
     "schedule": {

@@ -1,8 +1,15 @@
 """Encoders: image -> `Pyramid` of feature maps."""
 
 from keras_seg.encoders.alexnet import alexnet
-from keras_seg.encoders.pyramid import PAD_LAYER, Pyramid, freeze_encoder
-from keras_seg.encoders.resnet import RESNETS, resnet, resnet_preprocessing
+from keras_seg.encoders.pyramid import (
+    PAD_LAYER,
+    Pyramid,
+    encoder_layers,
+    freeze_encoder,
+    freeze_layers,
+    mark_encoder,
+)
+from keras_seg.encoders.resnet import RESNETS, resnet
 from keras_seg.encoders.vgg16 import vgg16
 
 __all__ = [
@@ -10,8 +17,10 @@ __all__ = [
     "RESNETS",
     "Pyramid",
     "alexnet",
+    "encoder_layers",
     "freeze_encoder",
+    "freeze_layers",
+    "mark_encoder",
     "resnet",
-    "resnet_preprocessing",
     "vgg16",
 ]

@@ -1,17 +1,24 @@
 """What every encoder returns, and how it is told apart from the rest of a network."""
 
-import re
 from typing import Any, NamedTuple
 
+import keras
+
+from keras_seg.errors import InputError
+from keras_seg.layers import Preprocessing
+
 PAD_LAYER = "pad1"  # Puts pixels around the image: 100 in the original FCNs.
-# Encoders name their layers so, and nothing else does.
-ENCODER_LAYER = re.compile(r"(block\d_|conv\d|bn\d|stem_|down\d_|layer\d_\d)")
 
 
 class Pyramid(NamedTuple):
     """Feature maps of an encoder's five stages, finest first.
 
     They count stages, not strides: with dilation several stages share a stride.
+
+    Attributes:
+        c1, c2, c3, c4, c5: What each stage passes on.
+        before_pools: The five maps before the pools that end the stages, twice as fine; empty for an encoder
+            whose stages do not end so.
     """
 
     c1: Any
@@ -19,19 +26,79 @@ class Pyramid(NamedTuple):
     c3: Any
     c4: Any
     c5: Any
+    before_pools: tuple = ()
+
+    @property
+    def stages(self):
+        """The five maps without those before the pools."""
+        return self[:5]
 
 
-def freeze_encoder(model, frozen=True):
-    """Stops (or lets go on) the training of a network's encoder, its batch statistics included.
+def mark_encoder(image, maps):
+    """Notes in a network's first layer which of its layers are the encoder, so that a file says it too.
+
+    Args:
+        image: The network's input, which a layer `Preprocessing` reads.
+        maps: Where the encoder's stages end, finest first.
+    """
+    encoder = keras.Model(image, list(maps))
+    _preprocessing(encoder).stage_ends = encoder.output_names
+
+
+def encoder_layers(network, stages=None):
+    """Lists the layers of a network's encoder.
+
+    Args:
+        network: A network of `build_model`, new or loaded.
+        stages: How many of its stages, from the image on; None for all.
+
+    Returns:
+        Their names.
+
+    Raises:
+        InputError: The network does not say which they are, or has fewer stages.
+    """
+    first = _preprocessing(network)
+    ends = list(first.stage_ends) if first else []
+    if not ends:
+        raise InputError(
+            f"{network.name} does not say which of its layers are the encoder: its builder has to call "
+            "keras_seg.encoders.mark_encoder, and a file has to be written after it did"
+        )
+    if stages is not None and not 1 <= stages <= len(ends):
+        raise InputError(f"{network.name} has {len(ends)} encoder stages, received {stages}")
+    outputs = [network.get_layer(name).output for name in ends[:stages]]
+    inputs = {layer.name for layer in network.layers if isinstance(layer, keras.layers.InputLayer)}
+    own = inputs | {first.name}
+    return [layer.name for layer in keras.Model(network.input, outputs).layers if layer.name not in own]
+
+
+def _preprocessing(model):
+    return next((layer for layer in model.layers if isinstance(layer, Preprocessing)), None)
+
+
+def freeze_encoder(model, frozen=True, *, stages=None):
+    """Freezes or unfreezes a network's encoder, its batch statistics included.
 
     Args:
         model: A network of `build_model`.
         frozen: False to let the encoder learn again.
+        stages: How many of its stages, from the image on; None for all.
 
     Returns:
         The names of the layers that were changed.
+
+    Raises:
+        InputError: See `encoder_layers`.
     """
-    encoder = [layer for layer in model.layers if ENCODER_LAYER.match(layer.name)]
-    for layer in encoder:
-        layer.trainable = not frozen
-    return [layer.name for layer in encoder]
+    names = encoder_layers(model, stages)
+    freeze_layers(model, names, frozen)
+    return names
+
+
+def freeze_layers(model, names, frozen=True):
+    """Freezes or unfreezes the layers of these names, also of an accelerated network."""
+    names = set(names)
+    for layer in model.layers:
+        if layer.name in names:
+            layer.trainable = not frozen

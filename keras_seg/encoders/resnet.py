@@ -1,4 +1,4 @@
-"""ResNet50 and ResNet101: He et al., 2016 (arXiv:1512.03385), with a chosen output stride."""
+"""ResNet 18, 34, 50, 101 and 152: He et al., 2016 (arXiv:1512.03385), with a chosen output stride."""
 
 from typing import NamedTuple
 
@@ -54,22 +54,16 @@ KERAS = Source(
 )
 # name -> (blocks of the four stages, whose weights fit)
 RESNETS = {
+    "resnet18": ((2, 2, 2, 2), TORCHVISION),
+    "resnet34": ((3, 4, 6, 3), TORCHVISION),
     "resnet50": ((3, 4, 6, 3), TORCHVISION),
     "resnet101": ((3, 4, 23, 3), TORCHVISION),
+    "resnet152": ((3, 8, 36, 3), TORCHVISION),
     "resnet50_keras": ((3, 4, 6, 3), KERAS),
     "resnet101_keras": ((3, 4, 23, 3), KERAS),
+    "resnet152_keras": ((3, 8, 36, 3), KERAS),
 }
-
-
-def _find(encoder):
-    if encoder not in RESNETS:
-        raise ValueError(f"encoder must be one of {tuple(RESNETS)}, received {encoder!r}.")
-    return RESNETS[encoder]
-
-
-def resnet_preprocessing(encoder):
-    """The preprocessing that the published weights of `encoder`, a key of `RESNETS`, expect."""
-    return _find(encoder)[1].preprocessing
+BASIC = ("resnet18", "resnet34")  # Of blocks of two 3x3 convolutions; the others have bottlenecks.
 
 
 def conv_bn(x, filters, kernel_size, source, names, *, strides=1, dilation_rate=1):
@@ -105,8 +99,23 @@ def bottleneck(x, filters, source, name, *, strides, dilation_rate, project):
     return layers.ReLU(name=f"{name}_relu3")(x)
 
 
+def basic_block(x, filters, source, name, *, strides, dilation_rate, project):
+    """Two 3x3 convolutions, added to the input or, with `project`, to its projection.
+
+    The second one, where the stage's stride is behind it, has the stage's own dilation.
+    """
+    conv1, conv2, _, shortcut = (tuple(f"{name}_{layer}" for layer in pair) for pair in source.layers)
+    first, second = dilation_rate
+    skip = conv_bn(x, filters, 1, source, shortcut, strides=strides) if project else x
+    x = conv_bn(x, filters, 3, source, conv1, strides=strides, dilation_rate=first)
+    x = layers.ReLU(name=f"{name}_relu1")(x)
+    x = conv_bn(x, filters, 3, source, conv2, dilation_rate=second)
+    x = layers.Add(name=f"{name}_add")([x, skip])
+    return layers.ReLU(name=f"{name}_relu2")(x)
+
+
 def resnet(x, *, encoder="resnet50", output_stride=32):
-    """The stem and the four stages of bottlenecks, under the names of the weights' source.
+    """The stem and the four stages of blocks, under the names of the weights' source.
 
     Below output stride 32 the last stages dilate instead of striding: their maps are finer, and every
     second pixel of each is what the strided network would have computed there.
@@ -118,12 +127,15 @@ def resnet(x, *, encoder="resnet50", output_stride=32):
         output_stride: Pixels of the image between two of the last map: 8, 16 or 32.
 
     Returns:
-        `Pyramid` of the stem before its pool (64 channels) and the stages (256, 512, 1024, 2048).
+        `Pyramid` of the stem before its pool (64 channels) and the stages (256, 512, 1024, 2048; of ResNet18
+        and 34: 64, 128, 256, 512).
 
     Raises:
         ValueError: Unknown encoder or output stride.
     """
-    depths, source = _find(encoder)
+    if encoder not in RESNETS:
+        raise ValueError(f"encoder must be one of {tuple(RESNETS)}, received {encoder!r}.")
+    depths, source = RESNETS[encoder]
     if output_stride not in OUTPUT_STRIDES:
         raise ValueError(f"output_stride must be one of {OUTPUT_STRIDES}, received {output_stride}.")
     x = conv_bn(x, 64, 7, source, source.stem, strides=2)
@@ -140,70 +152,47 @@ def resnet(x, *, encoder="resnet50", output_stride=32):
         stride *= strides
         previous, dilation_rate = dilation_rate, dilation_rate * step // strides
         for index in range(depth):
+            options = {"strides": strides if index == 0 else 1, "project": index == 0}
+            name = source.block(stage, index)
             # A stride inside the 3x3 convolution means that it still sees the finer grid.
-            keep = index == 0 and source.stride_on_3x3
-            x = bottleneck(
-                x,
-                filters,
-                source,
-                source.block(stage, index),
-                strides=strides if index == 0 else 1,
-                dilation_rate=previous if keep else dilation_rate,
-                project=index == 0,
-            )
+            first = previous if index == 0 and source.stride_on_3x3 else dilation_rate
+            if encoder in BASIC:
+                options["project"] = index == 0 and x.shape[-1] != filters
+                x = basic_block(x, filters, source, name, dilation_rate=(first, dilation_rate), **options)
+            else:
+                x = bottleneck(x, filters, source, name, dilation_rate=first, **options)
         pyramid.append(x)
     return Pyramid(*pyramid)
 
 
-def _row(name, title, weights, sources):
+def _row(name, title, file, digest):
+    keras = RESNETS[name][1] is KERAS
+    url = f"{_KERAS}/{file}_weights_tf_dim_ordering_tf_kernels_notop.h5" if keras else f"{_TORCH}/{file}.pth"
+    preprocessing = RESNETS[name][1].preprocessing
+    channels = (64, 128, 256, 512) if name in BASIC else (256, 512, 1024, 2048)
     return Encoder(
         name,
         resnet,
         {"encoder": name},
         title=title,
-        channels=(64, 256, 512, 1024, 2048),
+        channels=(64, *channels),
         strides=(2, 4, 8, 16, 32),
-        preprocessing=resnet_preprocessing(name),
-        weights=(weights,),
-        sources=sources,
+        output_strides=OUTPUT_STRIDES,
+        preprocessing=preprocessing,
+        weights=(Published(url, "md5" if keras else "sha256", digest, preprocessing),),
+        sources="Keras" if keras else "torchvision",
     )
 
 
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/resnet"
 _TORCH = "https://download.pytorch.org/models"
 ENCODERS = (
-    _row(
-        "resnet50",
-        "ResNet50",
-        Published(f"{_TORCH}/resnet50-0676ba61.pth", "sha256", "0676ba61", preprocessing="torch"),
-        "torchvision",
-    ),
-    _row(
-        "resnet101",
-        "ResNet101",
-        Published(f"{_TORCH}/resnet101-63fe2227.pth", "sha256", "63fe2227", preprocessing="torch"),
-        "torchvision",
-    ),
-    _row(
-        "resnet50_keras",
-        "ResNet50 of Keras",
-        Published(
-            f"{_KERAS}/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            "md5",
-            "4d473c1dd8becc155b73f8504c6f6626",
-            preprocessing="keras",
-        ),
-        "Keras",
-    ),
-    _row(
-        "resnet101_keras",
-        "ResNet101 of Keras",
-        Published(
-            f"{_KERAS}/resnet101_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            "md5",
-            "88cf7a10940856eca736dc7b7e228a21",
-            preprocessing="keras",
-        ),
-        "Keras",
-    ),
+    _row("resnet18", "ResNet18", "resnet18-f37072fd", "f37072fd"),
+    _row("resnet34", "ResNet34", "resnet34-b627a593", "b627a593"),
+    _row("resnet50", "ResNet50", "resnet50-0676ba61", "0676ba61"),
+    _row("resnet101", "ResNet101", "resnet101-63fe2227", "63fe2227"),
+    _row("resnet152", "ResNet152", "resnet152-394f9c45", "394f9c45"),
+    _row("resnet50_keras", "ResNet50 of Keras", "resnet50", "4d473c1dd8becc155b73f8504c6f6626"),
+    _row("resnet101_keras", "ResNet101 of Keras", "resnet101", "88cf7a10940856eca736dc7b7e228a21"),
+    _row("resnet152_keras", "ResNet152 of Keras", "resnet152", "ee4c566cf9a93f14d82f913c2dc6dd0c"),
 )

@@ -8,46 +8,54 @@ from keras_seg.rows import Encoder, Published
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 
-def max_pool(x, stage):
+def max_pool(x, stage, strides=2):
     """2x2 max pooling that rounds up, as Caffe's does."""
-    return layers.MaxPooling2D(2, padding="same", name=f"block{stage}_pool")(x)
+    return layers.MaxPooling2D(2, strides, padding="same", name=f"block{stage}_pool")(x)
 
 
-def vgg16(x, *, pool=max_pool, batch_norm=False, dilation_rates=(1, 1, 1, 1, 1), padding=1):
+def convolutions(x, stage, *, batch_norm=False, dilation_rate=1, padding=1):
+    """The convolutions of a stage, 1 to 5; for the other arguments see `vgg16`."""
+    depth, filters = STAGES[stage - 1]
+    for index in range(1, depth + 1):
+        name = f"block{stage}_conv{index}"
+        first = stage == index == 1
+        x = layers.Conv2D(
+            filters,
+            3,
+            padding="valid" if first and padding != 1 else "same",
+            dilation_rate=dilation_rate,
+            activation=None if batch_norm else "relu",
+            kernel_initializer="he_normal",
+            name=name,
+        )(x)
+        if batch_norm:
+            x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")(x)
+            x = layers.ReLU(name=f"{name}_relu")(x)
+    return x
+
+
+def vgg16(x, *, output_stride=32, batch_norm=False, padding=1):
     """The thirteen convolutions, under the names of Keras's weights file (`block1_conv1` ...).
 
     Args:
         x: Preprocessed image, `[B, H, W, 3]`.
-        pool: Function of a map and its stage's number, 1 to 5, that ends the stage.
+        output_stride: Pixels of the image between two of the last pool's: 32, or 16 where that pool has no
+            stride.
         batch_norm: Whether each convolution is followed by batch normalization (`block1_conv1_bn` ...).
-        dilation_rates: Of the convolutions of each stage.
         padding: Pixels around the first convolution's input; the original FCN has 100.
 
     Returns:
-        `Pyramid` of the five pools' answers.
+        `Pyramid` of the five pools' outputs, and of the maps before them.
     """
     if padding != 1:
         x = layers.ZeroPadding2D(padding, name=PAD_LAYER)(x)
-    pyramid = []
-    for stage, ((depth, filters), dilation_rate) in enumerate(zip(STAGES, dilation_rates, strict=True), 1):
-        for index in range(1, depth + 1):
-            name = f"block{stage}_conv{index}"
-            first = stage == index == 1
-            x = layers.Conv2D(
-                filters,
-                3,
-                padding="valid" if first and padding != 1 else "same",
-                dilation_rate=dilation_rate,
-                activation=None if batch_norm else "relu",
-                kernel_initializer="he_normal",
-                name=name,
-            )(x)
-            if batch_norm:
-                x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")(x)
-                x = layers.ReLU(name=f"{name}_relu")(x)
-        x = pool(x, stage)
-        pyramid.append(x)
-    return Pyramid(*pyramid)
+    pooled, before = [], []
+    for stage in (1, 2, 3, 4, 5):
+        x = convolutions(x, stage, batch_norm=batch_norm, padding=padding)
+        before.append(x)
+        x = max_pool(x, stage, strides=1 if (stage, output_stride) == (5, 16) else 2)
+        pooled.append(x)
+    return Pyramid(*pooled, before_pools=tuple(before))
 
 
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/vgg16"
@@ -68,7 +76,11 @@ KERAS_FILES = (
         note="*auto* without fc6, 59 MB",
     ),
 )
-SHAPE = {"channels": (64, 128, 256, 512, 512), "strides": (2, 4, 8, 16, 32)}
+SHAPE = {
+    "channels": (64, 128, 256, 512, 512),
+    "strides": (2, 4, 8, 16, 32),
+    "output_strides": (16, 32),
+}
 ENCODERS = (
     Encoder(
         "vgg16",

@@ -51,6 +51,8 @@ class Preprocessing(keras.layers.Layer):
             channels than three keep their order, and of a mode's means and deviations each channel gets
             their mean.
         mean, deviation: Of each channel, for `"measured"`.
+        stage_ends: Names of the layers in which the stages of the encoder behind it end, finest first;
+            `keras_seg.encoders.mark_encoder` sets them. They change nothing here.
 
     Call arguments:
         image: Pixels `[B, H, W, C]`; RGB in 0..255 for the first three.
@@ -62,12 +64,12 @@ class Preprocessing(keras.layers.Layer):
         ValueError: `mode` is none of these, or the statistics are not those of the image's channels.
     """
 
-    def __init__(self, mode="caffe", mean=None, deviation=None, **kwargs):
+    def __init__(self, mode="caffe", mean=None, deviation=None, stage_ends=(), **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if mode not in (*PREPROCESSINGS, MEASURED):
             raise ValueError(f"preprocessing must be one of {tuple(PREPROCESSINGS)}, received {mode!r}.")
-        self.mode = mode
+        self.mode, self.stage_ends = mode, tuple(stage_ends)
         self.mean = None if mean is None else tuple(map(float, mean))
         self.deviation = None if deviation is None else tuple(map(float, deviation))
         if mode == MEASURED and (not self.mean or not self.deviation or min(self.deviation) <= 0):
@@ -98,7 +100,8 @@ class Preprocessing(keras.layers.Layer):
 
     def get_config(self):
         measured = {"mean": self.mean, "deviation": self.deviation} if self.mode == MEASURED else {}
-        return {**super().get_config(), "mode": self.mode, **measured}
+        ends = {"stage_ends": list(self.stage_ends)} if self.stage_ends else {}
+        return {**super().get_config(), "mode": self.mode, **measured, **ends}
 
     def save_own_variables(self, store):
         """Writes the mode into files that hold weights alone, which nothing else would tell."""

@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from keras_seg.encoders import resnet, resnet_preprocessing
+from keras_seg import registry
+from keras_seg.encoders import mark_encoder
 from keras_seg.layers import CropLike, Preprocessing, ResizeLike, preprocessing_options
 
 
@@ -13,12 +14,44 @@ def read_image(input_shape, preprocessing):
     return image, Preprocessing(**preprocessing_options(preprocessing), name="preprocessing")(image)
 
 
-def resnet_pyramid(input_shape, encoder, output_stride, preprocessing):
-    """The image and its pyramid, as `(image, pyramid)`; preprocessing None is the encoder's own."""
-    if preprocessing is None:
-        preprocessing = resnet_preprocessing(encoder)
-    image, x = read_image(input_shape, preprocessing)
-    return image, resnet(x, encoder=encoder, output_stride=output_stride)
+def encode(input_shape, encoder, preprocessing=None, output_stride=32):
+    """The first lines of a network on any encoder: the image, and the pyramid of its maps.
+
+    Args:
+        input_shape: `(H, W, 3)` of the images, None for any.
+        encoder: Name of an encoder.
+        preprocessing: A key of `keras_seg.layers.PREPROCESSINGS`; None for the encoder's own.
+        output_stride: Pixels of the image for one of the last map.
+
+    Returns:
+        `(image, pyramid)`.
+
+    Raises:
+        ValueError: The encoder is unknown or cannot have that output stride.
+    """
+    row = find_encoder(encoder, output_stride)
+    image, x = read_image(input_shape, row.preprocessing if preprocessing is None else preprocessing)
+    pyramid = row.build(x, output_stride=output_stride)
+    mark_encoder(image, pyramid.before_pools or pyramid.stages)
+    return image, pyramid
+
+
+def find_encoder(name, output_stride):
+    """The `Encoder` of a name, which must be able to have an output stride."""
+    rows = registry.encoders()
+    strides = sorted({each for row in rows.values() for each in row.output_strides})
+    if output_stride not in strides:
+        raise ValueError(f"output_stride must be one of {tuple(strides)}, received {output_stride}.")
+    fitting = [row.name for row in rows.values() if output_stride in row.output_strides]
+    if name in fitting:
+        return rows[name]
+    if name in rows and rows[name].output_strides:
+        own = " or ".join(map(str, rows[name].output_strides))
+        raise ValueError(
+            f"{name} has output stride {own}, received {output_stride}; give output_stride, where the "
+            f"network has that option, or an encoder of {', '.join(fitting)}."
+        )
+    raise ValueError(f"encoder must be one of {', '.join(fitting)}, received {name!r}.")
 
 
 def conv_bn_relu(x, filters, kernel_size, name, *, dilation_rate=1, use_bias=False):

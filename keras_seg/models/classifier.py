@@ -3,8 +3,7 @@
 import keras
 from keras import layers
 
-from keras_seg.encoders import vgg16
-from keras_seg.models.blocks import read_image
+from keras_seg.models.blocks import encode
 from keras_seg.models.fcn import fully_convolutional
 from keras_seg.pretrained import torch_names
 from keras_seg.rows import Network
@@ -41,8 +40,8 @@ def vgg16_classifier(
     """
     if padding not in ("valid", "same"):
         raise ValueError(f"padding must be one of ('valid', 'same'), received {padding!r}.")
-    image, x = read_image(input_shape, preprocessing)
-    x = fully_convolutional(vgg16(x).c5, padding=padding, dropout=dropout)
+    image, pyramid = encode(input_shape, "vgg16", preprocessing)
+    x = fully_convolutional(pyramid.c5, padding=padding, dropout=dropout)
     logits = layers.Conv2D(num_classes, 1, dtype="float32", name="predictions")(x)
     return keras.Model(image, logits, name=name)
 

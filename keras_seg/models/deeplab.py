@@ -4,7 +4,7 @@ from keras import layers
 
 from keras_seg.classes import VOC_CLASSES
 from keras_seg.layers import ResizeLike
-from keras_seg.models.blocks import classify, conv_bn_relu, fcn_head, resnet_pyramid, segmentation_model
+from keras_seg.models.blocks import classify, conv_bn_relu, encode, fcn_head, segmentation_model
 from keras_seg.pretrained.torch_names import (
     RESNET,
     STEM_AND_FIRST,
@@ -61,7 +61,7 @@ def deeplabv3(
         atrous_rates: Dilations of the ASPP, (6, 12, 18) at output stride 16; torchvision has
             (12, 24, 36) at 8.
     """
-    image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
+    image, pyramid = encode(input_shape, encoder, preprocessing, output_stride)
     x = aspp(pyramid.c5, atrous_rates, dropout=0.5)
     x = conv_bn_relu(x, FILTERS, 3, "head")
     x = classify(x, num_classes)
@@ -86,7 +86,7 @@ def deeplabv3plus(
     Args:
         atrous_rates: Dilations of the ASPP.
     """
-    image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
+    image, pyramid = encode(input_shape, encoder, preprocessing, output_stride)
     x = aspp(pyramid.c5, atrous_rates, dropout=0.5)
     x = refine_by_low_level(x, pyramid.c2)
     return segmentation_model(image, classify(x, num_classes), name)

@@ -2,12 +2,14 @@
 
 from keras import layers
 
-from keras_seg.encoders import vgg16
-from keras_seg.models.blocks import classify, read_image, resnet_pyramid, segmentation_model
+from keras_seg.encoders import mark_encoder
+from keras_seg.encoders.vgg16 import convolutions
+from keras_seg.models.blocks import classify, encode, read_image, segmentation_model
 from keras_seg.pretrained.torch_names import VGG16_CAFFE, WHOLE_BACKBONE, vgg16_sequence
 from keras_seg.rows import Network
 
 POOL_STRIDES = (2, 2, 2, 1, 1)
+DILATION_RATES = (1, 1, 1, 1, 2)
 
 
 def padded_max_pool(x, stage):
@@ -32,7 +34,12 @@ def deeplabv1(
     the authors are 321 in training and 513 after.
     """
     image, x = read_image(input_shape, preprocessing)
-    x = vgg16(x, pool=padded_max_pool, dilation_rates=(1, 1, 1, 1, 2)).c5
+    stages = []
+    for stage, dilation_rate in enumerate(DILATION_RATES, 1):
+        x = convolutions(x, stage, dilation_rate=dilation_rate)
+        stages.append(x)
+        x = padded_max_pool(x, stage)
+    mark_encoder(image, stages)
     # As in Caffe, the average counts the zeros around the map.
     x = layers.ZeroPadding2D(1, name="pool5a_pad")(x)
     x = layers.AveragePooling2D(3, strides=1, name="pool5a")(x)
@@ -67,7 +74,7 @@ def deeplabv2(
     Args:
         atrous_rates: Dilation of each 3x3 classifier.
     """
-    image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
+    image, pyramid = encode(input_shape, encoder, preprocessing, output_stride)
     scores = [
         classify(pyramid.c5, num_classes, f"aspp_{index}", kernel_size=3, dilation_rate=rate)
         for index, rate in enumerate(atrous_rates)

@@ -3,7 +3,7 @@
 from keras import layers
 
 from keras_seg.layers import ResizeLike
-from keras_seg.models.blocks import classify, conv_bn_relu, resnet_pyramid, segmentation_model
+from keras_seg.models.blocks import classify, conv_bn_relu, encode, segmentation_model
 from keras_seg.models.deeplab import aspp, refine_by_low_level
 from keras_seg.pretrained.torch_names import STEM_AND_FIRST, atrous_pyramid, resnet_children
 from keras_seg.rows import Network
@@ -66,12 +66,12 @@ def fastfcn(
             then.
     """
     if as_published:
-        image, pyramid = resnet_pyramid(input_shape, encoder, 32, preprocessing)
+        image, pyramid = encode(input_shape, encoder, preprocessing)
         x = joint_pyramid_upsampling(pyramid.c3, pyramid.c4, pyramid.c5, separable=True)
         x = layers.SpatialDropout2D(0.5, name="aspp_dropout")(aspp(x, (12, 24, 36)))
         x = layers.SpatialDropout2D(0.1, name="head_dropout")(conv_bn_relu(x, 256, 3, "head"))
         return segmentation_model(image, classify(x, num_classes), name, align_corners=True)
-    image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
+    image, pyramid = encode(input_shape, encoder, preprocessing, output_stride)
     x = joint_pyramid_upsampling(pyramid.c3, pyramid.c4, pyramid.c5)
     x = refine_by_low_level(aspp(x, atrous_rates), pyramid.c2, align_corners=True)
     x = layers.SpatialDropout2D(0.1, name="fuse_dropout")(x)

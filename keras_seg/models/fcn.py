@@ -1,14 +1,14 @@
-"""FCN-32s, 16s and 8s on VGG16: Long, Shelhamer and Darrell, 2015 (arXiv:1411.4038)."""
+"""FCN-32s, 16s and 8s, on any encoder: Long, Shelhamer and Darrell, 2015 (arXiv:1411.4038)."""
 
 from keras import layers
 
-from keras_seg.encoders import vgg16
 from keras_seg.layers import CropLike, bilinear_kernel
-from keras_seg.models.blocks import cropped_model, read_image
+from keras_seg.models.blocks import cropped_model, encode
 from keras_seg.pretrained import torch_names
 from keras_seg.rows import Network
 
 STRIDES = (8, 16, 32)
+DENSE = ("vgg16", "vgg16_bn")  # Whose two dense layers become fc6 and fc7.
 
 
 def score(x, num_classes, name):
@@ -85,10 +85,11 @@ def fcn(
     input_shape=(None, None, 3),
     *,
     stride=8,
-    preprocessing="keras",
+    encoder="vgg16",
+    preprocessing=None,
     freeze_upsampling=False,
     skip_scales=(1.0, 1.0),
-    fc_filters=4096,
+    fc_filters=None,
     dropout=0.5,
     name="fcn",
 ):
@@ -102,14 +103,18 @@ def fcn(
         freeze_upsampling: Whether the last upsampling stays bilinear, as in the paper.
         skip_scales: Factors on pool4 and pool3 before they are scored; the at-once network has
             0.01 and 0.0001.
-        fc_filters: Channels of fc6 and fc7.
+        fc_filters: Channels of fc6 and fc7, 0 to leave them out; by default 4096 on VGG16 and 0 on encoders
+            without dense layers.
 
     Raises:
         ValueError: `stride` is not 8, 16 or 32.
     """
-    image, x = read_image(input_shape, preprocessing)
-    pyramid = vgg16(x)
-    x = fully_convolutional(pyramid.c5, filters=fc_filters, dropout=dropout)
+    image, pyramid = encode(input_shape, encoder, preprocessing)
+    x = pyramid.c5
+    if fc_filters is None:
+        fc_filters = 4096 if encoder in DENSE else 0
+    if fc_filters:
+        x = fully_convolutional(x, filters=fc_filters, dropout=dropout)
     x = score(x, num_classes, "score_fr")
     for pool, skip, upscore in scored_skips(stride, pyramid, num_classes, skip_scales):
         x = fuse(x, skip, pool, upscore)
@@ -127,7 +132,6 @@ def _row(name, options, parameters, names=()):
         fcn,
         options,
         paper="1411.4038",
-        encoder="vgg16",
         output_stride=32,
         parameters=parameters,
         reference="apart",

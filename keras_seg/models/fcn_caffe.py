@@ -7,7 +7,7 @@ maps are cut at fixed offsets, so that the published weights give their publishe
 from keras import layers
 
 from keras_seg.classes import VOC_CLASSES
-from keras_seg.encoders import alexnet, vgg16
+from keras_seg.encoders import alexnet, mark_encoder, vgg16
 from keras_seg.layers import CropLike
 from keras_seg.models.blocks import cropped_model, read_image
 from keras_seg.models.fcn import AT_ONCE, TORCH_NAMES, fully_convolutional, score, scored_skips, upsample
@@ -37,6 +37,7 @@ def fcn_caffe(
     """
     image, x = read_image(input_shape, preprocessing)
     pyramid = vgg16(x, padding=PADDING)
+    mark_encoder(image, pyramid.before_pools)
     x = fully_convolutional(pyramid.c5, filters=fc_filters, padding="valid", dropout=dropout)
     x = score(x, num_classes, "score_fr")
     for pool, skip, upscore in scored_skips(stride, pyramid, num_classes, skip_scales):
@@ -66,6 +67,7 @@ def fcn_alexnet(
     """
     image, x = read_image(input_shape, preprocessing)
     pyramid = alexnet(x, padding=PADDING)
+    mark_encoder(image, pyramid.stages)
     x = fully_convolutional(pyramid.c5, filters=fc_filters, size=6, padding="valid", dropout=dropout)
     x = score(x, num_classes, "score_fr")
     x = upsample(x, 32, "upscore", size=63, padding="valid", trainable=False, dtype="float32")

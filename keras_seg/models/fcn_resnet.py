@@ -1,7 +1,7 @@
 """FCN on ResNet: torchvision's, with one head on the last stage, and FCN-8s with its skips."""
 
 from keras_seg.classes import VOC_CLASSES
-from keras_seg.models.blocks import cropped_model, fcn_head, resnet_pyramid, segmentation_model
+from keras_seg.models.blocks import cropped_model, encode, fcn_head, segmentation_model
 from keras_seg.models.fcn import fuse, score, score_skip, upsample
 from keras_seg.pretrained.torch_names import (
     RESNET,
@@ -27,7 +27,7 @@ def fcn_resnet(
 
     For the other arguments and the answer see `build_model`.
     """
-    image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
+    image, pyramid = encode(input_shape, encoder, preprocessing, output_stride)
     x = fcn_head(pyramid.c5, num_classes, "head")
     aux = fcn_head(pyramid.c4, num_classes, "aux") if aux_head else None
     return segmentation_model(image, x, name, aux=aux)
@@ -49,7 +49,7 @@ def fcn8_resnet(
     Args:
         skip_scales: Factors on the fourth and the third stage before they are scored.
     """
-    image, pyramid = resnet_pyramid(input_shape, encoder, 32, preprocessing)
+    image, pyramid = encode(input_shape, encoder, preprocessing)
     x = score(pyramid.c5, num_classes, "score_c5")
     for stage, skip, scale in (("c4", pyramid.c4, skip_scales[0]), ("c3", pyramid.c3, skip_scales[1])):
         x = fuse(x, score_skip(skip, num_classes, stage, scale), stage, f"upscore_{stage}")

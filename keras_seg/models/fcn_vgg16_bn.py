@@ -2,9 +2,8 @@
 
 from keras import layers
 
-from keras_seg.encoders import vgg16
 from keras_seg.layers import CropLike
-from keras_seg.models.blocks import classify, cropped_model, read_image
+from keras_seg.models.blocks import classify, cropped_model, encode
 from keras_seg.pretrained.torch_names import VGG16_BN
 from keras_seg.pretrained.vgg16_names import DEPTHS
 from keras_seg.rows import Network
@@ -25,8 +24,7 @@ def fcn8_vgg16_bn(num_classes, input_shape=(None, None, 3), *, preprocessing="to
     Five doublings take the last pool back to the image; the first two are joined by a skip.
     For the other arguments and the answer see `build_model`.
     """
-    image, x = read_image(input_shape, preprocessing)
-    pyramid = vgg16(x, batch_norm=True)
+    image, pyramid = encode(input_shape, "vgg16_bn", preprocessing)
     x = pyramid.c5
     for pool, skip in (("pool4", pyramid.c4), ("pool3", pyramid.c3)):
         x = deconvolve(x, skip.shape[-1], f"upsample_{pool}")

@@ -3,7 +3,7 @@
 from keras import layers
 
 from keras_seg.layers import AdaptiveAveragePooling2D, ResizeLike
-from keras_seg.models.blocks import classify, conv_bn_relu, fcn_head, resnet_pyramid, segmentation_model
+from keras_seg.models.blocks import classify, conv_bn_relu, encode, fcn_head, segmentation_model
 from keras_seg.pretrained.torch_names import WHOLE_BACKBONE
 from keras_seg.rows import Network
 
@@ -37,7 +37,7 @@ def pspnet(
     For the other arguments and the answer see `build_model`.
     The paper's output stride is 8; it trains with the auxiliary head.
     """
-    image, pyramid = resnet_pyramid(input_shape, encoder, output_stride, preprocessing)
+    image, pyramid = encode(input_shape, encoder, preprocessing, output_stride)
     x = layers.SpatialDropout2D(0.1, name="head_dropout")(pyramid_pooling(pyramid.c5))
     x = classify(x, num_classes)
     aux = fcn_head(pyramid.c4, num_classes, "aux") if aux_head else None

@@ -3,7 +3,7 @@
 from keras import layers
 
 from keras_seg.layers import ResizeLike
-from keras_seg.models.blocks import classify, resnet_pyramid, segmentation_model
+from keras_seg.models.blocks import classify, encode, segmentation_model
 from keras_seg.pretrained.torch_names import STEM_AND_FIRST, resnet_children
 from keras_seg.rows import Network
 
@@ -81,7 +81,7 @@ def refinenet(
             ReLU makes of it, as in the reference, whose ReLU works in place.
     """
     rectify = not as_published
-    image, pyramid = resnet_pyramid(input_shape, encoder, 32, preprocessing)
+    image, pyramid = encode(input_shape, encoder, preprocessing)
     x = None
     for level in (4, 3, 2, 1):
         skip = conv3x3(pyramid[level], FILTERS[level - 1], f"reduce{level}")

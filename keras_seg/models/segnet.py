@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_seg.encoders import vgg16
-from keras_seg.encoders.vgg16 import STAGES
+from keras_seg.encoders import mark_encoder
+from keras_seg.encoders.vgg16 import STAGES, convolutions
 from keras_seg.layers import MaxPoolingWithIndices2D, MaxUnpooling2D
 from keras_seg.models.blocks import classify, conv_bn_relu, read_image
 from keras_seg.pretrained.torch_names import VGG16_BN
@@ -18,13 +18,11 @@ def segnet(num_classes, input_shape=(None, None, 3), *, preprocessing="keras", n
     """
     image, x = read_image(input_shape, preprocessing)
     pooled = []
-
-    def pool_with_indices(x, stage):
-        values, indices = MaxPoolingWithIndices2D(name=f"block{stage}_pool")(x)
-        pooled.append((indices, x))
-        return values
-
-    x = vgg16(x, batch_norm=True, pool=pool_with_indices).c5
+    for stage in (1, 2, 3, 4, 5):
+        map_before = convolutions(x, stage, batch_norm=True)
+        x, indices = MaxPoolingWithIndices2D(name=f"block{stage}_pool")(map_before)
+        pooled.append((indices, map_before))
+    mark_encoder(image, [map_before for _, map_before in pooled])
     for stage in (5, 4, 3, 2, 1):
         depth, filters = STAGES[stage - 1]
         x = MaxUnpooling2D(name=f"unpool{stage}")([x, *pooled[stage - 1]])

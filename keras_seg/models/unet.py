@@ -3,11 +3,10 @@
 import keras
 from keras import layers
 
-from keras_seg.encoders import vgg16
-from keras_seg.encoders.vgg16 import max_pool
+from keras_seg.encoders import mark_encoder
 from keras_seg.layers import CropLike, MirrorPadding2D, PadLike, ResizeLike
 from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
-from keras_seg.models.blocks import classify, read_image
+from keras_seg.models.blocks import classify, encode, read_image, segmentation_model
 from keras_seg.pretrained.torch_names import vgg16_sequence
 from keras_seg.rows import Network
 
@@ -34,12 +33,13 @@ def unet(
     num_classes,
     input_shape=(None, None, 3),
     *,
-    widths=(32, 64, 128, 256, 256),
-    decoder_widths=(128, 64, 32, 32),
+    encoder=None,
+    widths=None,
+    decoder_widths=None,
     transposed=False,
     batch_norm=True,
     as_published=False,
-    preprocessing="torch",
+    preprocessing=None,
     name="unet",
 ):
     """Builds a U-Net whose convolutions keep the size of their maps, for images of any size.
@@ -47,8 +47,10 @@ def unet(
     For the other arguments and the answer see `build_model`.
 
     Args:
-        widths: Channels of the levels on the way down, finest first; the paper's are 64 to 1024.
-        decoder_widths: Channels of the levels on the way up, coarsest first.
+        encoder: Name of the encoder that is its way down, see `unet_on_encoder`; None for its own.
+        widths: Channels of the levels of its own way down, finest first; (32, 64, 128, 256, 256), the
+            paper's are 64 to 1024.
+        decoder_widths: Channels of the levels on the way up, coarsest first; (128, 64, 32, 32).
         transposed: Whether 2x2 transposed convolutions upsample, as in the paper, and halve the
             channels; else bilinear interpolation does.
         batch_norm: Whether each convolution is followed by batch normalization; the paper has none.
@@ -56,19 +58,30 @@ def unet(
             options before do not count then.
 
     Raises:
-        ValueError: Not one level fewer on the way up.
+        ValueError: Not one level fewer on the way up, or the encoder leaves an option without effect.
     """
+    if encoder is not None:
+        if widths or transposed or as_published:
+            raise ValueError(
+                "widths, transposed and as_published are of a U-Net without encoder; drop them, or encoder."
+            )
+        options = {"preprocessing": preprocessing, "batch_norm": batch_norm, "name": name}
+        if decoder_widths:
+            options["decoder_widths"] = decoder_widths
+        return unet_on_encoder(num_classes, input_shape, encoder=encoder, **options)
+    widths, decoder_widths = widths or (32, 64, 128, 256, 256), decoder_widths or (128, 64, 32, 32)
     if len(decoder_widths) != len(widths) - 1:
         raise ValueError(f"decoder_widths must have {len(widths) - 1} entries, received {decoder_widths}.")
-    image, x = read_image(input_shape, preprocessing)
+    image, x = read_image(input_shape, "torch" if preprocessing is None else preprocessing)
     if as_published:
-        x = published_unet(x, num_classes, widths, decoder_widths)
+        x = published_unet(image, x, num_classes, widths, decoder_widths)
         x = CropLike(name="logits_crop", dtype="float32")([x, image])
         return keras.Model(image, x, name=name)
     skips = [double_conv(x, widths[0], "stem", batch_norm=batch_norm)]
     for level, width in enumerate(widths[1:], 1):
         x = FloorMaxPooling2D(name=f"down{level}_pool")(skips[-1])
         skips.append(double_conv(x, width, f"down{level}", batch_norm=batch_norm))
+    mark_encoder(image, skips)
     x = skips.pop()
     for level, width in enumerate(decoder_widths, 1):
         skip = skips.pop()
@@ -82,13 +95,14 @@ def unet(
     return keras.Model(image, x, name=name)
 
 
-def published_unet(x, num_classes, widths, decoder_widths):
+def published_unet(image, x, num_classes, widths, decoder_widths):
     """The authors' network: no convolution pads, so the image is mirrored around its border before.
 
     Nothing is normalized; the last two maps on the way down are thinned out by dropout, and the upsampled
     ones rectified, as in the authors' Caffe network.
 
     Args:
+        image: Its input.
         x: Preprocessed image, `[B, H, W, 3]`.
         num_classes, widths, decoder_widths: See `unet`.
 
@@ -107,6 +121,7 @@ def published_unet(x, num_classes, widths, decoder_widths):
         if level >= levels - 1:
             x = layers.Dropout(0.5, name=f"{name}_dropout")(x)
         skips.append(x)
+    mark_encoder(image, skips)
     skips.pop()
     offset = 4  # Rows and columns of a skip before those that the upsampled map still has.
     for level, width in enumerate(decoder_widths, 1):
@@ -120,33 +135,39 @@ def published_unet(x, num_classes, widths, decoder_widths):
     return classify(x, num_classes, dtype="float32", name="logits")
 
 
-def unet_vgg16(
+def unet_on_encoder(
     num_classes,
     input_shape=(None, None, 3),
     *,
+    encoder="vgg16",
     decoder_widths=(512, 256, 128, 64),
-    preprocessing="keras",
+    batch_norm=True,
+    preprocessing=None,
     name="unet_vgg16",
 ):
-    """Builds a U-Net whose way down is VGG16: its five stages before their pools are the levels.
+    """Builds a U-Net whose way down is an encoder.
 
+    Its levels are the encoder's maps before their pools, as of VGG16, the finest as large as the image; else
+    the stages themselves, and the scores are enlarged.
     For the other arguments and the answer see `build_model`.
 
     Args:
         decoder_widths: Channels of the four levels on the way up, coarsest first.
+        batch_norm: Whether each convolution of the way up is followed by batch normalization.
+
+    Raises:
+        ValueError: Not four levels, or the encoder is unknown.
     """
-    image, x = read_image(input_shape, preprocessing)
-    skips = []
-
-    def pool_after_skip(x, stage):
-        skips.append(x)
-        return x if stage == 5 else max_pool(x, stage)
-
-    x = vgg16(x, pool=pool_after_skip).c5
-    for level, (skip, width) in enumerate(zip(skips[-2::-1], decoder_widths, strict=True), 1):
+    if len(decoder_widths) != 4:
+        raise ValueError(f"decoder_widths must have 4 entries, received {decoder_widths}.")
+    image, pyramid = encode(input_shape, encoder, preprocessing)
+    *skips, x = pyramid.before_pools or pyramid.stages
+    for level, (skip, width) in enumerate(zip(reversed(skips), decoder_widths, strict=True), 1):
         x = ResizeLike(name=f"up{level}_upsample")([x, skip])
         x = layers.Concatenate(name=f"up{level}_concat")([skip, x])
-        x = double_conv(x, width, f"up{level}")
+        x = double_conv(x, width, f"up{level}", batch_norm=batch_norm)
+    if not pyramid.before_pools:
+        return segmentation_model(image, classify(x, num_classes), name)
     x = classify(x, num_classes, dtype="float32", name="logits")
     return keras.Model(image, x, name=name)
 
@@ -181,9 +202,8 @@ NETWORKS = (
     ),
     Network(
         "unet_vgg16",
-        unet_vgg16,
+        unet_on_encoder,
         paper="1505.04597",
-        encoder="vgg16",
         output_stride=16,
         parameters=24_896_277,
         reference="apart",

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_seg.acceleration import accelerate
-from keras_seg.encoders import freeze_encoder
+from keras_seg.encoders import encoder_layers, freeze_encoder
 from keras_seg.errors import InputError
 from keras_seg.logits import num_classes, num_logits
 from keras_seg.losses import SegmentationLoss
@@ -60,10 +60,12 @@ def build_training(config, logits, steps_per_epoch, *, fresh, report, weights=No
         if fresh:
             _initialize(network, config, report)
         if config.freeze_encoder:
-            freeze_encoder(network)
+            _freeze(network, config.freeze_encoder)
+        # Asked for where it matters alone: a network of another package need not say it.
+        encoder = encoder_layers(network) if config.freeze_epochs or config.head_rate != 1 else ()
     model = replicated(network) if replicas.strategy else accelerate(network, "training")
     with replicas.scope():
-        _compile(model, config, steps_per_epoch, weights, replicas)
+        _compile(model, config, steps_per_epoch, weights, replicas, encoder)
     return Training(network, model)
 
 
@@ -76,6 +78,14 @@ def build_network(config, logits):
     if config.precision == "mixed_bfloat16" and _is_cpu():
         return keep_scores_in_float32(model)
     return model
+
+
+def _freeze(network, stages):
+    """Freezes the encoder, all of it (True) or so many of its stages."""
+    try:
+        freeze_encoder(network, stages=None if stages is True else stages)
+    except InputError as error:
+        raise InputError(f"--freeze-encoder {stages}: {error}") from None
 
 
 def _initialize(model, config, report):
@@ -98,7 +108,7 @@ def first_weights(model, config):
     return resolve_weights(config.model, config.weights, **built, has_fc6=has_fc6)
 
 
-def _compile(model, config, steps_per_epoch, weights, replicas):
+def _compile(model, config, steps_per_epoch, weights, replicas, encoder):
     schedule_options = {
         "power": config.power,
         "warmup_steps": config.warmup_epochs * steps_per_epoch,
@@ -122,6 +132,7 @@ def _compile(model, config, steps_per_epoch, weights, replicas):
         decay_all=config.decay_all,
         average=config.average,
         late_updates=config.freeze_epochs * steps_per_epoch // config.accumulate,
+        encoder=encoder,
     )
     # Now, for an encoder that is frozen for the first epochs has its place in it all the same.
     optimizer.build(model.trainable_variables)

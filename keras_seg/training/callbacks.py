@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import keras
 
-from keras_seg.encoders import freeze_encoder
+from keras_seg.encoders import freeze_layers
 from keras_seg.training.checkpoints import averaged_weights
 from keras_seg.training.history import epochs_without_better
 from keras_seg.training.schedules import plateau_factor
@@ -46,18 +46,19 @@ class FrozenEncoder(keras.callbacks.Callback):
 
     Args:
         epochs: How many.
+        names: Of the encoder's layers.
     """
 
-    def __init__(self, epochs):
+    def __init__(self, epochs, names):
         super().__init__()
-        self.epochs = epochs
+        self.epochs, self.names = epochs, names
         self._is_frozen = False
 
     def on_epoch_begin(self, epoch, logs=None):
         frozen = epoch < self.epochs
         if frozen != self._is_frozen:
             self._is_frozen = frozen
-            freeze_encoder(self.model, frozen)
+            freeze_layers(self.model, self.names, frozen)
             # The traced step has the old list of weights.
             self.model.make_train_function(force=True)
 

@@ -87,7 +87,8 @@ class TrainConfig:
         augment: Whether images are changed at random, as the next settings say; yes, on `shapes` no.
         flip, scales, color_factors, rotation, blur, elastic, max_class_share: Of
             `keras_seg.data.Augmentation`.
-        freeze_encoder: Whether the encoder and its batch statistics stay as they are.
+        freeze_encoder: Whether the encoder and its batch statistics stay as they are, or how many of its
+            stages do, from the image on.
         freeze_epochs: Epochs for which they do; 0.
         ignore_label: A mask value that is ignored besides 255; None for the data set's own.
         mask_colors: File with the RGB color of each class, for masks that are pictures in colors.
@@ -150,7 +151,7 @@ class TrainConfig:
     blur: float | None = None
     elastic: float | None = None
     max_class_share: float | None = None
-    freeze_encoder: bool = False
+    freeze_encoder: bool | int = False
     freeze_epochs: int | None = None
     ignore_label: int | None = None
     mask_colors: str | None = None

@@ -4,7 +4,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_seg.encoders.pyramid import ENCODER_LAYER
 from keras_seg.training.schedules import build_schedule
 
 AUX_LAYER = "aux_"
@@ -27,6 +26,7 @@ class _Groups:
         average: Momentum of the moving average of the weights; 0: none is kept. At first it is
             `(1 + updates) / (10 + updates)`, so that a short training is not all beginning.
         late_updates: Updates before the encoder's first one.
+        encoder: Names of the encoder's layers.
         **options: Of the Keras optimizer.
     """
 
@@ -46,12 +46,14 @@ class _Groups:
         decay_all=False,
         average=0.0,
         late_updates=0,
+        encoder=(),
         **options,
     ):
         super().__init__(learning_rate, **options)
         self.head_rate, self.aux_rate, self.bias_rate = head_rate, aux_rate, bias_rate
         self.decay, self.decay_all = decay, decay_all
         self.average, self.late_updates = average, late_updates
+        self.encoder = sorted(encoder)
 
     def build(self, variables):
         if self.built:
@@ -59,7 +61,7 @@ class _Groups:
         super().build(variables)
         self.rates = [self.rate_of(variable.path) for variable in variables]
         self.decays = [self.decay if self._decays(variable.name) else 0.0 for variable in variables]
-        self.late = [bool(ENCODER_LAYER.match(variable.path)) for variable in variables]
+        self.late = [self._is_encoders(variable.path) for variable in variables]
         if self.average:
             self.averaged = list(variables)
             self.averages = self.add_optimizer_variables(variables, "average")
@@ -71,8 +73,11 @@ class _Groups:
         if path.startswith(AUX_LAYER):
             rate = self.aux_rate
         else:
-            rate = 1.0 if ENCODER_LAYER.match(path) else self.head_rate
+            rate = 1.0 if self._is_encoders(path) else self.head_rate
         return rate * (self.bias_rate if path.endswith("/bias") else 1.0)
+
+    def _is_encoders(self, path):
+        return path.partition("/")[0] in self.encoder
 
     def _decays(self, name):
         return self.decay_all or name not in UNDECAYED
@@ -108,7 +113,7 @@ class _Groups:
         return 1.0
 
     def get_config(self):
-        names = "head_rate aux_rate bias_rate decay decay_all average late_updates"
+        names = "head_rate aux_rate bias_rate decay decay_all average late_updates encoder"
         return {**super().get_config(), **{name: getattr(self, name) for name in names.split()}}
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_seg.data import check_dataset, load_dataset, steps_per_epoch
 from keras_seg.data.binary import binary_line
+from keras_seg.encoders import encoder_layers
 from keras_seg.errors import InputError
 from keras_seg.hardware import find_hardware
 from keras_seg.process import refuse_frozen_weights
@@ -193,7 +194,7 @@ def _fit(training, config, dataset, run, progress, metrics, requests, replicas):
     network, model = training
     checkpoints = Checkpoints(run, network, progress, config.checkpoint_every, metrics, replicas)
     averaged = AveragedValidation()
-    callbacks = _callbacks(model, config, dataset, run, progress, replicas)
+    callbacks = _callbacks(training, config, dataset, run, progress, replicas)
     callbacks += [averaged, checkpoints, requests]
     with endings_explained(run, checkpoints), requests.deferred():
         try:
@@ -205,13 +206,13 @@ def _fit(training, config, dataset, run, progress, metrics, requests, replicas):
         checkpoints.write()
 
 
-def _callbacks(model, config, dataset, run, progress, replicas):
+def _callbacks(training, config, dataset, run, progress, replicas):
     """Those that others look at come first."""
     callbacks = [StopWhenDiverged(progress)]
-    if has_aux_head(model):
+    if has_aux_head(training.model):
         callbacks.append(PlainNames())
     if config.freeze_epochs and not config.freeze_encoder:
-        callbacks.append(FrozenEncoder(config.freeze_epochs))
+        callbacks.append(FrozenEncoder(config.freeze_epochs, encoder_layers(training.network)))
     if config.schedule == "plateau":
         callbacks.append(
             DropOnPlateau(config.learning_rate, progress.rows, config.drop_epochs, config.drop_factor)

@@ -38,6 +38,7 @@ AT_LEAST = {
     "warmup_epochs": 0,
     "early_stopping": 0,
     "freeze_epochs": 0,
+    "freeze_encoder": 0,
     "seed": 0,
 }
 POSITIVE = ("learning_rate", "head_rate", "aux_rate", "bias_rate", "drop_factor")
