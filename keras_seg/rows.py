@@ -90,6 +90,8 @@ class Encoder(_Row):
         preprocessing: What its weights expect, a key of `keras_seg.layers.PREPROCESSINGS`.
         weights: `Published` files, the best of each preprocessing first.
         sources: Whose files of it can be loaded.
+        read: Function of the path of such a file to `{layer name: {variable name: array}}`, for files that
+            `keras_seg.pretrained` does not know.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Encoder(_Row):
     preprocessing: str = "none"
     weights: tuple[Published, ...] = ()
     sources: str = ""
+    read: Callable | None = None
 
     def __post_init__(self):
         self.check(None, **({"output_stride": 32} if self.output_strides else {}))

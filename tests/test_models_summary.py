@@ -8,7 +8,7 @@ from keras import layers
 
 from keras_seg.models import MODELS, build_model
 from keras_seg.models.classifier import vgg16_classifier
-from keras_seg.models.summary import DOCS, WEIGHTS_PAGE, format_markdown, measure, multiply_adds, rows
+from keras_seg.models.summary import DOCS, WEIGHTS_PAGE, format_page, measure, multiply_adds, rows
 from keras_seg.models.weights_page import format_weights
 from tests.model_helpers import free
 
@@ -61,7 +61,7 @@ def test_stored_figures_are_the_computed_ones(name):
 
 def test_page_is_the_generated_one_and_lists_every_network():
     assert [row.network for row in rows()] == list(MODELS)
-    assert (DOCS / "models.md").read_text(encoding="utf-8") == format_markdown(rows()) + "\n"
+    assert (DOCS / "models.md").read_text(encoding="utf-8") == format_page()
 
 
 def test_page_of_weights_is_the_generated_one():

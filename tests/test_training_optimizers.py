@@ -138,7 +138,8 @@ def test_the_average_follows_the_weights_slowly_and_starts_fast():
 
 
 def test_adam_starts_a_late_encoder_as_if_it_were_its_first_update():
-    late, frozen_updates = build_optimizer("adam", RATE, late_updates=50), 50
+    late = build_optimizer("adam", RATE, late_updates=50, encoder=GROUPS["encoder"])
+    frozen_updates = 50
     weights = variables()
     late.build(weights)
     for _ in range(frozen_updates):

@@ -14,6 +14,8 @@ PREPROCESSINGS = {
     "torch": ((0, 1, 2), 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     # As the SegNet authors feed their networks (SegNet-Tutorial, webcam_demo.py).
     "bgr": ((2, 1, 0), 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    # RGB in -1..1, as Keras's MobileNets and Xception were trained.
+    "tf": ((0, 1, 2), 127.5, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
     "none": ((0, 1, 2), 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 # Means of the same images, a grey level apart at most: FCN's authors started from VGG16 with theirs.
@@ -46,8 +48,8 @@ class Preprocessing(keras.layers.Layer):
 
     Args:
         mode: `"caffe"` or `"keras"` (BGR in 0..255, less FCN's or Keras's mean), `"torch"` (RGB in 0..1,
-            ImageNet mean and deviation), `"bgr"` (BGR in 0..255), `"none"` (pixels as they are) or
-            `"measured"` (the mean of each channel subtracted, divided by its deviation). Images of other
+            ImageNet mean and deviation), `"bgr"` (BGR in 0..255), `"tf"` (RGB in -1..1), `"none"` (pixels
+            as they are) or `"measured"` (the mean of each channel subtracted, divided by its deviation). Images of other
             channels than three keep their order, and of a mode's means and deviations each channel gets
             their mean.
         mean, deviation: Of each channel, for `"measured"`.

@@ -9,6 +9,7 @@ from keras import layers
 
 from keras_seg import registry
 from keras_seg.models.building import MODELS, build_model
+from keras_seg.models.combinations import format_combinations
 from keras_seg.models.weights_page import format_weights
 
 NUM_CLASSES = 21
@@ -46,6 +47,19 @@ Some seeds differ from their papers. `as_published=True`, on the command line
 
 Their references were written apart from them in plain PyTorch (`tests/parity/papers.py`).
 The first convolution of FastFCN's authors is three of 3 x 3, ours the plain ResNet's.
+"""
+
+ENCODERS_HEAD = """\
+## Encoders
+
+These networks take an encoder by its name: `--model unet --model-option encoder=efficientnet_b0`, or
+`build_model("unet", 21, encoder="efficientnet_b0")`. `--weights auto` then takes the encoder's published
+file. The table says `yes`, or which `output_stride` has to be given because the encoder cannot be dilated as
+far as the network asks for. `python -m tests.combinations` builds them and runs each on an image of odd size.
+
+ResNets are torchvision's, those called `_keras` Keras's. MobileNets, EfficientNets, DenseNets and Xception
+are those of `keras.applications`, rebuilt for images of any size and with dilation. On images whose sides are
+multiples of 32 they have Keras's own outputs, but for Xception, whose first two convolutions pad here.
 """
 
 
@@ -98,7 +112,7 @@ def _row(network, figures):
 
 
 def format_markdown(rows):
-    """Returns the page `docs/models.md`: the table of `rows` and what its columns mean."""
+    """Returns the table of `rows` and what its columns mean."""
     cells = [
         (
             f"`{row.network}`",
@@ -137,6 +151,11 @@ def format_markdown(rows):
         for line in (titles, rule, *cells)
     ]
     return "# Networks\n\n" + "\n".join(lines) + "\n\n" + NOTES.rstrip()
+
+
+def format_page():
+    """Returns the page `docs/models.md`."""
+    return f"{format_markdown(rows())}\n\n{ENCODERS_HEAD}\n{format_combinations()}\n"
 
 
 def parameters(model):
@@ -179,7 +198,7 @@ def main():
 
 def write_pages():
     """Writes the pages from the rows and the stored figures."""
-    (DOCS / "models.md").write_text(format_markdown(rows()) + "\n", encoding="utf-8")
+    (DOCS / "models.md").write_text(format_page(), encoding="utf-8")
     WEIGHTS_PAGE.write_text(format_weights(), encoding="utf-8")
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from keras_seg import registry
 from keras_seg.errors import InputError
 from keras_seg.logits import num_logits
 from keras_seg.pretrained.assign import assign, layers_with_weights
@@ -70,6 +71,9 @@ def _list(names):
 
 
 def _load_h5(model, path):
+    for row in registry.encoders().values():
+        if row.read and any(file.name == path.name for file in row.weights):
+            return _load_encoder(model, path, row)
     with open_hdf5(path) as root:
         weights = read_h5(root, path)
         if find_classifier(weights) is not None:
@@ -77,6 +81,24 @@ def _load_h5(model, path):
         config = json.loads(root.attrs.get("model_config", "{}"))
         check_preprocessing(model, preprocessing_of(config), path)
         return assign(model, weights, source=path, reset_classes=True)
+
+
+def _load_encoder(model, path, row):
+    """Gives a network the encoder in a published file that its row can read."""
+    with open_hdf5(path):  # Which refuses what reads other files.
+        pass
+    layers = layers_with_weights(model)
+    try:
+        weights = row.read(path)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} does not hold the weights of {row.title}: {reason}") from None
+    if not weights.keys() <= layers.keys():
+        raise InputError(
+            f"{path} holds {row.title}, on which {model.name} is not built. Give a file of its own encoder."
+        )
+    check_preprocessing(model, row.preprocessing, path)
+    return assign(model, weights, source=path, keep=[name for name in layers if name not in weights])
 
 
 def _load_weights_h5(model, path):

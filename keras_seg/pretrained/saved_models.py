@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 import keras_seg.layers  # noqa: F401  (registers those that a file names)
+from keras_seg import registry
 from keras_seg.errors import InputError
 from keras_seg.initial_weights import initializers, without_initial_weights
 from keras_seg.pretrained.keras_files import read_weights_h5
@@ -30,6 +31,7 @@ def load_model(path, way_out="save it again"):
         InputError: The file is missing or cannot be read, or holds no functional network or not its weights.
     """
     path = Path(path)
+    registry.networks()  # Which imports the packages whose layers a file may name.
     with reading(path, way_out), ThreadPoolExecutor(1) as pool, open_keras(path) as (config, weights):
         checked = pool.submit(_check_sums, path)  # Half a second, while the network is built.
         model = keras.saving.deserialize_keras_object(without_initial_weights(config))
