@@ -1,8 +1,8 @@
 """`python -m tests.combinations`: every encoder under every network that takes it, on an image of odd size.
 
 It prints what became of each; exit status 1 if one fails. Networks, ResNets and VGG16 are narrow. The
-encoders of Keras have one width and are as they are: the smallest of each family under every network, the larger
-ones under U-Net.
+encoders of Keras have one width and are as they are: the smallest of each family under every network, the
+larger ones under U-Net.
 """
 
 import os

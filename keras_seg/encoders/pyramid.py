@@ -59,7 +59,9 @@ def encoder_layers(network, stages=None):
         InputError: The network does not say which they are, or has fewer stages.
     """
     first = _preprocessing(network)
-    ends = list(first.stage_ends) if first else []
+    names = {layer.name for layer in network.layers}
+    # A network that uses no coarse map has no coarse stages.
+    ends = [name for name in first.stage_ends if name in names] if first else []
     if not ends:
         raise InputError(
             f"{network.name} does not say which of its layers are the encoder: its builder has to call "

@@ -4,6 +4,7 @@ from keras import layers
 
 from keras_seg import Encoder, Network
 from keras_seg.encoders import Pyramid
+from keras_seg.layers import ResizeLike
 from keras_seg.models.blocks import classify, encode, segmentation_model
 from keras_seg.models.pspnet import pspnet
 
@@ -33,7 +34,7 @@ def acme_encoder(x, *, output_stride=32):
 def acme_net(num_classes, input_shape=(None, None, 3), *, preprocessing=None, name="acme_net"):
     """A score at a quarter of the image's size."""
     image, pyramid = encode(input_shape, "acme", preprocessing)
-    x = layers.UpSampling2D(2, interpolation="bilinear", name="acme_up")(pyramid.c3)
+    x = ResizeLike(name="acme_up")([pyramid.c3, pyramid.c2])
     return segmentation_model(image, classify(x, num_classes), name)
 
 
