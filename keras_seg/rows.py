@@ -121,6 +121,7 @@ class Network(_Row):
         options: Fixed ones of the builder.
         paper: Its number on arXiv.
         encoder: Name of the encoder of a builder without an option `encoder`; None if it has its own.
+        preprocessing: What that own one expects, where the builder's option has no default.
         output_stride: Of the encoder's last map, for a builder without an option `output_stride`.
         parameters: Trainable ones as published, or counted in the reference or by hand.
         counted: What they were counted with: `num_classes` and options, as far as they are not 21 and the
@@ -139,6 +140,7 @@ class Network(_Row):
     options: dict = field(default_factory=dict)
     paper: str = ""
     encoder: str | None = None
+    preprocessing: str | None = None
     output_stride: int | None = None
     parameters: int | None = None
     counted: dict[str, Any] = field(default_factory=dict)

@@ -31,7 +31,16 @@ def run_python(folder, *arguments):
     )
 
 
-def test_an_installed_package_of_one_file_keeps_the_contract_and_every_command_knows_it(tmp_path):
+def test_an_installed_package_of_one_file_is_known_to_every_command(tmp_path):
+    install(tmp_path)
+    options = ("-p", "no:cacheprovider", "-k", "listed or its_network")
+    done = run_python(tmp_path, "-m", "pytest", *options, "tests/plugin/commands.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
+@pytest.mark.long
+def test_its_network_and_its_encoder_keep_the_contract(tmp_path):
     install(tmp_path)
     files = ("tests/test_models_contract.py", "tests/plugin/commands.py")
     done = run_python(tmp_path, "-m", "pytest", "-p", "no:cacheprovider", "-k", "acme or commands", *files)

@@ -54,7 +54,8 @@ def _trained_on(model):
     """The preprocessing of a network's reference, with which its state dicts are trained; None if unknown."""
     row = registry.networks().get(model.name)
     encoder = row and registry.encoders().get(row.default_encoder)
-    return row and (row.default("preprocessing") or (encoder and encoder.preprocessing))
+    own = row and (row.default("preprocessing") or row.preprocessing)
+    return own or (encoder and encoder.preprocessing)
 
 
 def from_torch(layer, kind, array):
