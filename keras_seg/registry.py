@@ -45,6 +45,17 @@ def encoders():
     return dict(_ROWS[Encoder])
 
 
+def default_preprocessing(network):
+    """The preprocessing of a network that is built without options; None where its row does not say it.
+
+    Args:
+        network: Its row.
+    """
+    encoder = encoders().get(network.default_encoder)
+    own = network.default("preprocessing") or network.preprocessing
+    return own or (encoder and encoder.preprocessing)
+
+
 def _add(rows):
     tables = {kind: dict(table) for kind, table in _ROWS.items()}
     for row in rows:

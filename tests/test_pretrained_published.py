@@ -8,7 +8,7 @@ from keras_seg.errors import InputError
 from keras_seg.models import MODELS
 from keras_seg.pretrained import downloads, published, resolve_weights
 from keras_seg.pretrained.published import find_published
-from keras_seg.registry import encoders, networks
+from keras_seg.registry import default_preprocessing, encoders, networks
 from keras_seg.rows import Published
 
 VGG16 = "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
@@ -112,7 +112,7 @@ def test_a_network_gets_the_file_that_it_was_built_for(network, built, name, tmp
 def test_vgg16_starts_a_network_with_the_mean_it_was_trained_with_or_fcns(tmp_path, unchecked):
     (tmp_path / VGG16).touch()
     for network, mode in (("fcn8", "keras"), ("unet_vgg16", "keras"), ("fcn8_caffe", "caffe")):
-        assert networks()[network].default("preprocessing") == mode
+        assert default_preprocessing(networks()[network]) == mode
         assert resolve_weights(network, "auto", tmp_path)[0] == tmp_path / VGG16
 
 

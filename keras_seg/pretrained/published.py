@@ -70,8 +70,8 @@ def _encoder_files(network, encoder, preprocessing):
     if found is None:
         return name, ()
     if preprocessing in (None, "none"):
-        default = row and name == row.default_encoder and row.default("preprocessing")
-        preprocessing = default or found.preprocessing
+        is_default = row and name == row.default_encoder
+        preprocessing = registry.default_preprocessing(row) if is_default else found.preprocessing
     files = [file for file in found.weights if file.preprocessing == preprocessing]
     if not files and preprocessing in ALIKE:
         files = [file for file in found.weights if file.preprocessing in ALIKE]

@@ -53,9 +53,7 @@ def load_state_dict(model, tensors, *, source="the state dict", reset_classes=Fa
 def _trained_on(model):
     """The preprocessing of a network's reference, with which its state dicts are trained; None if unknown."""
     row = registry.networks().get(model.name)
-    encoder = row and registry.encoders().get(row.default_encoder)
-    own = row and (row.default("preprocessing") or row.preprocessing)
-    return own or (encoder and encoder.preprocessing)
+    return row and registry.default_preprocessing(row)
 
 
 def from_torch(layer, kind, array):
