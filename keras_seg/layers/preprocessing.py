@@ -49,9 +49,9 @@ class Preprocessing(keras.layers.Layer):
     Args:
         mode: `"caffe"` or `"keras"` (BGR in 0..255, less FCN's or Keras's mean), `"torch"` (RGB in 0..1,
             ImageNet mean and deviation), `"bgr"` (BGR in 0..255), `"tf"` (RGB in -1..1), `"none"` (pixels
-            as they are) or `"measured"` (the mean of each channel subtracted, divided by its deviation). Images
-            of other channels than three keep their order, and of a mode's means and deviations each channel
-            gets their mean.
+            as they are) or `"measured"` (the mean of each channel subtracted, divided by its deviation).
+            Images of other channels than three keep their order, and of a mode's means and deviations each
+            channel gets their mean.
         mean, deviation: Of each channel, for `"measured"`.
         stage_ends: Names of the layers in which the stages of the encoder behind it end, finest first;
             `keras_seg.encoders.mark_encoder` sets them. They change nothing here.

@@ -98,7 +98,8 @@ def _load_encoder(model, path, row):
             f"{path} holds {row.title}, on which {model.name} is not built. Give a file of its own encoder."
         )
     check_preprocessing(model, row.preprocessing, path)
-    return assign(model, weights, source=path, keep=[name for name in layers if name not in weights])
+    keep = [name for name in layers if name not in weights]
+    return assign(model, weights, source=path, keep=keep, reset_classes=True)
 
 
 def _load_weights_h5(model, path):
