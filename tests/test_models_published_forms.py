@@ -6,6 +6,11 @@ import pytest
 
 from keras_seg import load_model
 from keras_seg.acceleration import accelerate
+from keras_seg.palette import default_colors
+from keras_seg.serving import export_saved_model
+from keras_seg.serving.formats import saved_model_runner
+from keras_seg.serving.litert_export import litert_runner, write_litert
+from keras_seg.serving.onnx_export import onnx_runner, write_onnx
 from tests.backend_answers import randomize
 from tests.model_helpers import build_narrow, images
 
@@ -55,3 +60,21 @@ def test_unet_as_published_labels_the_middle_of_what_it_sees():
         side = side // 2 if name != "stem" else side
         side = shapes[f"{name}_conv2"](shapes[f"{name}_conv1"]((1, side, side, 4)))[1]
     assert side == 28  # The lowest map of figure 1.
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["saved_model", "onnx", "litert"])
+def test_every_export_has_the_same_logits(model, kind, tmp_path):
+    about = {"classes": ["a", "b", "c"], "colors": default_colors(3)}
+    image, path = images(1, 61, 94), tmp_path / f"net.{kind}"
+    if kind == "saved_model":
+        export_saved_model(model, path, **about)
+        run = saved_model_runner(path)
+    elif kind == "onnx":
+        write_onnx(model, path, **about)
+        run = onnx_runner(path)
+    else:
+        write_litert(model, path, image.shape[1:3])
+        run = litert_runner(path)
+    expected = np.asarray(model(image, training=False))
+    assert np.abs(run(image.astype("uint8")) - expected).max() < 1e-5 * np.abs(expected).max()

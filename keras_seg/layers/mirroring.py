@@ -37,12 +37,13 @@ class MirrorPadding2D(keras.layers.Layer):
     def _mirrored(self, size):
         """The positions along a side that its padded pixels are taken from."""
         period = ops.maximum(2 * (size - 1), 1)  # There and back again; a single pixel is everywhere.
-        positions = (ops.arange(self._padded(size, ops.maximum)) - self.margin) % period
+        # Minus the margin and plus as many periods, as runtimes divide negative numbers in several ways.
+        positions = (ops.arange(self._padded(size, ops.maximum)) + self.margin * (period - 1)) % period
         return ops.minimum(positions, period - positions)
 
     def _padded(self, size, maximum):
-        wanted = maximum(size + 2 * self.margin, self.least) - self.least
-        return self.least + -(-wanted // self.multiple) * self.multiple
+        missing = maximum(size + 2 * self.margin, self.least) - self.least
+        return self.least + (missing + self.multiple - 1) // self.multiple * self.multiple
 
     def compute_output_shape(self, input_shape):
         sides = [None if size is None else self._padded(size, max) for size in input_shape[1:3]]
