@@ -70,7 +70,7 @@ def _extreme(contents, random, _):
 def _splice(contents, random, others):
     """Puts a piece of this file, or of another, before, behind or in the place of one."""
     pieces = pieces_of(contents)
-    source = pieces_of(pick(random, others)) if others and random.random() < 0.5 else pieces
+    source = (random.random() < 0.5 and others and pieces_of(pick(random, others))) or pieces
     at = int(random.integers(len(pieces)))
     end = at + int(random.integers(2))
     return b"".join([*pieces[:at], pick(random, source), *pieces[end:]])
