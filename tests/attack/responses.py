@@ -94,6 +94,7 @@ def _masks(client, folder):
     bad.unlink(missing_ok=True)
     good.unlink(missing_ok=True)
     lines = predict_files(client, images, good.parent)
+    assert good.exists(), lines
     np.testing.assert_array_equal(_pixels(good), IDS)
     if lines:
         (line,) = lines
