@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from data_helpers import encode, picture, png, with_exif_orientation, write_folder
 
+from keras_seg.cli import main
 from keras_seg.data import ArraySample, Dataset, check_dataset, find_problems, load_dataset, read_image
+from keras_seg.data.doctor import examine
 from keras_seg.errors import InputError
 
 CLASSES = {"classes": ["x", "y", "z"]}
@@ -127,3 +129,51 @@ def test_pictures_in_memory_are_checked_too():
 def test_a_file_that_is_gone_is_named(tmp_path):
     with pytest.raises(InputError, match=r"gone\.png: cannot be read: No such file"):
         read_image(tmp_path / "gone.png")
+
+
+def _with_stray_pixels(root, *values):
+    """A folder of masks of 0 and 1, but for one pixel of the fourth for each of `values`."""
+    masks = MASK % 2
+    write_folder(root, 6, masks=masks)
+    stray = masks.copy()
+    stray.flat[: len(values)] = values
+    (root / "masks/3.png").write_bytes(png(stray))
+    return root
+
+
+@pytest.mark.parametrize(
+    "values, way_out",
+    [
+        ([30], "or ignore the value with --ignore-label 30; if all of 0, 1, 30 are"),
+        (
+            [30, 90],
+            r'ignore the value with "ignore_labels": \[30, 90\] in dataset\.json; if all of 0, 1, 30, 90 are',
+        ),
+    ],
+)
+def test_a_stray_pixel_among_ids_is_named_by_file_and_count(tmp_path, values, way_out):
+    root = _with_stray_pixels(tmp_path, *values)
+    named = r"masks/3\.png: 1 pixel has the value 30, which no other of the 6 masks holds: correct the mask, "
+    with pytest.raises(InputError, match=named + ".*" + way_out):
+        load_dataset(root)
+
+
+def test_a_stray_pixel_that_could_be_an_id_is_warned_of(tmp_path):
+    root = _with_stray_pixels(tmp_path, 2)
+    warnings = check_dataset(load_dataset(root))
+    (told,) = (line for line in warnings if "3.png: 1 pixel has the value 2, which no other" in line)
+    assert "ignore the value with --ignore-label 2; if it is a class, name all under `classes`" in told
+    ignored = load_dataset(root, ignore_label=2)
+    assert ignored.num_classes == 2
+    named = load_dataset(root, classes=("ground", "thing", "dot"))
+    assert not any("1 pixel" in line for data in (ignored, named) for line in check_dataset(data))
+
+
+def test_a_stray_value_is_ignored_by_the_doctors_dataset_json_and_makes_no_class(tmp_path):
+    root = _with_stray_pixels(tmp_path, 30)
+    (fact,) = (problem for problem in examine(root, lambda pairs, total: pairs).errors)
+    assert "3.png: 1 pixel has the value 30" in fact.text
+    main(["doctor", str(root), "--fix"])
+    dataset = load_dataset(root)
+    assert (dataset.mask_values, dataset.ignore_labels) == ((0, 1), (30,))
+    check_dataset(dataset)

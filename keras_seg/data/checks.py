@@ -11,6 +11,8 @@ from keras_seg.data.diagnosis import (
     is_smeared,
     listed,
     palette_problems,
+    stray_text,
+    stray_values,
     value_problems,
     variety_problems,
 )
@@ -84,17 +86,25 @@ def problems_of(dataset: Dataset, facts: dict[str, list[Facts]]) -> list[Problem
     return sorted(problems, key=lambda problem: _KINDS.index(problem.kind))
 
 
-def count_values(root, masks) -> Counter:
-    """Reads all masks, and returns the values that they hold with their pixels; raises InputError."""
-    counts = Counter()
+def scan_masks(root, masks) -> list[Facts]:
+    """Reads all masks, and returns what is known of each; raises InputError."""
+    facts = []
     for fact in parallel_map(inspect_mask, masks):
         if fact.problem:
             raise InputError(fact.problem.text)
+        facts.append(fact)
+    return facts
+
+
+def count_values(facts: list[Facts]) -> Counter:
+    """Returns the values that the masks hold, and their pixels."""
+    counts = Counter()
+    for fact in facts:
         counts.update(fact.counts)
     return counts
 
 
-def classes_of_values(root, counts: Counter, ignored=frozenset(), reduce_zero_label=False):
+def classes_of_values(root, facts: list[Facts], ignored=frozenset(), reduce_zero_label=False):
     """Finds how many classes there are.
 
     Masks of 0 and 255 alone are taken as two classes, background and foreground: as void, 255 would leave
@@ -102,7 +112,7 @@ def classes_of_values(root, counts: Counter, ignored=frozenset(), reduce_zero_la
 
     Args:
         root: the data folder, for messages.
-        counts: the values that the masks hold, and their pixels.
+        facts: what is known of the masks.
         ignored: mask values that are no class.
         reduce_zero_label: whether 0 is ignored and class ids start at the value 1.
 
@@ -112,6 +122,7 @@ def classes_of_values(root, counts: Counter, ignored=frozenset(), reduce_zero_la
     Raises:
         InputError: the values look like anything but ids.
     """
+    counts = count_values(facts)
     present = set(counts)
     if not ignored and not reduce_zero_label and present == {0, IGNORE}:
         return 2, (0, IGNORE)
@@ -122,10 +133,15 @@ def classes_of_values(root, counts: Counter, ignored=frozenset(), reduce_zero_la
     count = values[-1] + 1 - first
     if count > MAX_CLASSES or 2 * len(values) < count:
         cure = "list the value of each class in dataset.json as `mask_values`, or all names as `classes`"
-        if is_smeared(counts):
+        strays = {value: fact for value, fact in stray_values(facts).items() if value in values}
+        if is_smeared({value: pixels for value, pixels in counts.items() if value not in strays}):
             cure = (
                 "they look like masks that went through JPEG or smooth scaling: make them anew as PNG, with"
                 " nearest-neighbor scaling"
+            )
+        elif strays:
+            raise InputError(
+                f"{stray_text(strays, facts)}; if all of {listed(sorted(present))} are classes, {cure}."
             )
         raise InputError(
             f"{root}: the masks hold the values {listed(sorted(present))}, which are no ids {first},"

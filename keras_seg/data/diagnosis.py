@@ -13,6 +13,7 @@ from keras_seg.palette import IGNORE
 
 _NEAR = 24  # Levels by which JPEG or smooth scaling moves a value, as a rule
 _STRETCH = 257  # From 8 bits to 16: 255 becomes 65535.
+_STRAY = 0.001  # Of a mask's pixels, the most that nobody may have meant
 _MANY = 8  # Wrong values in one mask that nobody meant
 
 
@@ -117,6 +118,12 @@ def class_warnings(dataset: Dataset, facts: dict[str, list[Facts]]) -> list[Prob
         )
         for label, value in ignored.items()
     ]
+    if dataset.mask_values is None and not dataset.is_named:
+        every = [fact for found in facts.values() for fact in found if fact.counts]
+        strays = {value: at for value, at in stray_values(every).items() if table[value] < NO_CLASS}
+        if strays:
+            text = f"{stray_text(strays, every)}; if it is a class, name all under `classes` in dataset.json."
+            problems.append(Problem("stray", text))
     for split, tally in count_classes(dataset, facts).items():
         absent = [
             label
@@ -137,6 +144,31 @@ def class_warnings(dataset: Dataset, facts: dict[str, list[Facts]]) -> list[Prob
         for fact in found
         if fact.counts and (table[list(fact.counts)] == IGNORE).all()
     ]
+
+
+def stray_values(facts: list[Facts]) -> dict[int, Facts]:
+    """Returns the values that a few pixels of one mask alone have, and that mask; of three masks or more."""
+    masks = Counter(value for fact in facts for value in fact.counts)
+    return {
+        value: fact
+        for fact in facts
+        for value, count in fact.counts.items()
+        if len(facts) > 2 and masks[value] == 1 and count <= max(1, _STRAY * sum(fact.counts.values()))
+    }
+
+
+def stray_text(strays: dict[int, Facts], facts: list[Facts]) -> str:
+    """Returns where the first of some `stray_values` is, how often, and how to ignore them all."""
+    value, fact = min(strays.items(), key=lambda item: item[1].counts[item[0]])
+    count = fact.counts[value]
+    pixels = "1 pixel has" if count == 1 else f"{count} pixels have"
+    cure = f"--ignore-label {value}"
+    if len(strays) > 1:
+        cure = f'"ignore_labels": {sorted(strays)} in dataset.json'
+    return (
+        f"{fact.mask}: {pixels} the value {value}, which no other of the {len(facts)} masks holds: correct"
+        f" the mask, or ignore the value with {cure}"
+    )
 
 
 def listed(values, most=8):

@@ -99,7 +99,7 @@ def examine(source, progress=iter, **options) -> Report:
     facts = _look(splits, by_color, image_kind(described, splits), progress)
     dataset = None
     try:
-        dataset = describe(root, splits, described, count=partial(_values_of, facts))
+        dataset = describe(root, splits, described, scan=partial(_masks_of, facts))
     except InputError as error:
         errors.append(Problem("classes", str(error)))
         errors += [fact.problem for fact in _every(facts) if fact.problem]
@@ -148,11 +148,9 @@ def _every(facts):
     return [fact for found in facts.values() for fact in found]
 
 
-def _values_of(facts, root, masks):
-    """Does what `count_values` does, with what was read already; unreadable masks are told elsewhere."""
-    counts = Counter()
-    for fact in _every(facts):
-        counts.update(fact.counts or {})
-    if not counts:
+def _masks_of(facts, root, masks):
+    """Does what `scan_masks` does, with what was read already; unreadable masks are told elsewhere."""
+    found = [fact for fact in _every(facts) if fact.counts]
+    if not found:
         raise InputError(f"{root}: no mask holds values that could be classes.")
-    return counts
+    return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_seg.classes import BINARY_CLASSES, MAX_CLASSES
 from keras_seg.data.bands import MAX_CHANNELS, RGB, ImageKind
 from keras_seg.data.binary import binary_values, with_background
-from keras_seg.data.checks import are_colored, classes_of_values, count_values
+from keras_seg.data.checks import are_colored, classes_of_values, count_values, scan_masks
 from keras_seg.data.colortables import read_color_table
 from keras_seg.data.description import Description, read_description
 from keras_seg.data.layouts import find_splits
@@ -158,7 +158,7 @@ def with_options(
     return with_background(described if binary is None else described._replace(binary=binary))
 
 
-def describe(root, splits, described: Description, num_classes=None, count=count_values):
+def describe(root, splits, described: Description, num_classes=None, scan=scan_masks):
     """Makes the Dataset of a folder's splits and Description.
 
     Args:
@@ -166,7 +166,7 @@ def describe(root, splits, described: Description, num_classes=None, count=count
         splits: split name to samples.
         described: what dataset.json, the layout and the caller say, as of `with_options`.
         num_classes: as for `load_dataset`.
-        count: finds the values that masks hold, as `count_values` does, where nothing names the classes.
+        scan: reads the masks, as `scan_masks` does, where nothing names the classes.
     """
     masks = [sample.mask for split in splits.values() for sample in split]
     ignored = described.ignore_labels or ()
@@ -177,10 +177,10 @@ def describe(root, splits, described: Description, num_classes=None, count=count
     names = _names(described, num_classes, values or mask_colors)
     skipped = {label for label in (described.ignore_label, *ignored) if isinstance(label, int)}
     if described.binary and not (values or mask_colors):
-        values = binary_values(root, count(root, masks), skipped)
+        values = binary_values(root, count_values(scan(root, masks)), skipped)
     elif names is None:
         number, values = classes_of_values(
-            root, count(root, masks), skipped, bool(described.reduce_zero_label)
+            root, scan(root, masks), skipped, bool(described.reduce_zero_label)
         )
         names = default_names(number)
     elif described.reduce_zero_label:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from keras_seg.data.diagnosis import is_smeared
+from keras_seg.data.diagnosis import is_smeared, stray_values
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
 from keras_seg.data.samples import default_names
 from keras_seg.data.writing import content_of
@@ -52,18 +52,21 @@ def _guess(described, dataset, facts):
     values = sorted(set().union(*(fact.counts for fact in counted)))
     if dataset is not None:
         return _repaired(dataset, values)
-    counts = Counter()
+    counts, strays = Counter(), stray_values(counted)
     for fact in counted:
-        counts.update(fact.counts)
-    return {} if is_smeared(counts) else _value_classes(described, values)
+        counts.update({value: pixels for value, pixels in fact.counts.items() if value not in strays})
+    return {} if is_smeared(counts) else _value_classes(described, values, strays)
 
 
-def _value_classes(described, values):
+def _value_classes(described, values, strays):
     ignored = set(_possible((described.ignore_label, *(described.ignore_labels or ())), by_color=False))
     labels = {}
     if described.reduce_zero_label:
         ignored.add(0)
         labels = {"ignore_labels": (*(described.ignore_labels or ()), 0)}
+    if strays := sorted(strays.keys() - ignored - {IGNORE}):
+        ignored.update(strays)
+        labels = {"ignore_labels": (*labels.get("ignore_labels", described.ignore_labels or ()), *strays)}
     kept = [value for value in values if value not in ignored]
     if kept and not _are_greys(kept):
         kept = [value for value in kept if value != IGNORE]
