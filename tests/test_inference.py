@@ -1,5 +1,7 @@
 """A Predictor gives every picture's mask and confidence at its own size."""
 
+import warnings
+
 import cv2
 import keras
 import numpy as np
@@ -8,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_seg.errors import InputError
-from keras_seg.inference import Predictor
+from keras_seg.inference import Predictor, read_image
 from keras_seg.palette import default_colors
 
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32) / 100
@@ -25,7 +27,7 @@ class TraceCounter(layers.Layer):
 
 
 def linear_model(weights=WEIGHTS, size=(None, None), auxiliary=False):
-    image = keras.Input((*size, 3))
+    image = keras.Input((*size, len(weights)))
     head = layers.Dense(weights.shape[1], use_bias=False, name="head")
     logits = head(TraceCounter()(image))
     model = keras.Model(image, {"out": logits, "aux": -logits} if auxiliary else logits, name="linear")
@@ -92,7 +94,43 @@ def test_masks_of_more_than_255_classes_are_uint16():
     assert mask.dtype == np.uint16 and (mask == 299).all()
 
 
-@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1), (4, 4, 4), (1, 4, 4, 3), (0, 4, 3), (4, 0, 3)])
+def test_a_grey_array_is_predicted_as_the_same_grey_file_is(predictor, tmp_path):
+    grey = picture(9, 12)[..., 0]
+    cv2.imwrite(str(tmp_path / "grey.png"), grey)
+    expected = predictor.predict(read_image(tmp_path / "grey.png"))
+    probabilities = predictor.probabilities(read_image(tmp_path / "grey.png"))
+    for array in (grey, grey[..., None], grey.astype(np.float64)):
+        prediction = predictor.predict(array)
+        np.testing.assert_array_equal(prediction.mask, expected.mask)
+        np.testing.assert_array_equal(prediction.confidence, expected.confidence)
+        np.testing.assert_array_equal(predictor.probabilities(array), probabilities)
+
+
+def test_a_grey_array_is_an_image_of_a_network_of_one_channel():
+    predictor = Predictor(linear_model(WEIGHTS[:1]))
+    grey = picture(9, 12)[..., :1]
+    np.testing.assert_array_equal(predictor.predict(grey[..., 0]).mask, predictor.predict(grey).mask)
+
+
+def test_an_image_scaled_to_0_to_1_is_warned_of(predictor):
+    scaled = picture(9, 12) / 255
+    for method in (
+        predictor.predict,
+        predictor.probabilities,
+        lambda image: predictor.predict_batch([image]),
+    ):
+        with pytest.warns(
+            UserWarning, match=r"largest value is 0.99.: if it is scaled to 0..1, multiply it by 255"
+        ):
+            method(scaled)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # The way out, floats in 0..255, bytes, and what is black.
+        for image in (scaled * 255, picture(9, 12) // 255, np.zeros((4, 4, 3))):
+            predictor.predict(image)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 4, 2), (4, 4, 4), (1, 4, 4, 3), (0, 4), (0, 4, 3), (4, 0, 3)])
 def test_an_array_that_is_no_rgb_image_is_refused(predictor, shape):
     with pytest.raises(ValueError, match="image must be"):
         predictor.predict(np.zeros(shape, np.uint8))

@@ -15,6 +15,7 @@ from keras_seg.classes import BINARY_CLASSES
 from keras_seg.data.bands import ImageKind
 from keras_seg.data.reading import read_image
 from keras_seg.errors import InputError
+from keras_seg.inference.arrays import as_image, warn_of_fractions
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
 from keras_seg.inference.bfloat16 import in_bfloat16
 from keras_seg.logits import (
@@ -118,7 +119,7 @@ class Predictor:
         """Predicts one picture.
 
         Args:
-            image: RGB [H, W, 3] in 0..255, uint8 or float.
+            image: RGB [H, W, 3] or grey [H, W] or [H, W, 1] in 0..255, uint8 or float.
 
         Returns:
             Prediction.
@@ -127,14 +128,14 @@ class Predictor:
             ValueError: the array has another shape.
             InputError: the picture does not fit into memory.
         """
-        mask, confidence = self.predict_batch(np.asarray(image)[None])
+        mask, confidence = self.predict_batch(as_image(image, self.images.channels)[None])
         return Prediction(mask[0], confidence[0])
 
     def probabilities(self, image):
         """Predicts how probable each class is at each pixel of a picture.
 
         Args:
-            image: RGB [H, W, 3] in 0..255, uint8 or float.
+            image: RGB [H, W, 3] or grey [H, W] or [H, W, 1] in 0..255, uint8 or float.
 
         Returns:
             float32 [H, W, C], the sums over C are 1.
@@ -143,8 +144,9 @@ class Predictor:
             ValueError: the array has another shape.
             InputError: the picture does not fit into memory.
         """
-        image = np.asarray(image)
+        image = as_image(image, self.images.channels)
         self._check_shape(image[None].shape)
+        warn_of_fractions(image, self.images)
         with _memory_errors_explained(image.shape):
             found = averaged_probabilities(self._logits, image, self.averaging)
             if self.crf is None:
@@ -169,6 +171,7 @@ class Predictor:
         """
         images = np.asarray(images)
         self._check_shape(images.shape)
+        warn_of_fractions(images, self.images)
         if self.crf is not None or self.averaging.scales != (1.0,):
             found = (self.probabilities(image) for image in images)
             return _joined(most_probable(each, self.threshold) for each in found)
