@@ -315,6 +315,24 @@ def test_the_training_s_figures_stay(make_run, shapes, tmp_path, capsys):
     run = make_run(data=str(shapes))
     (tmp_path / "metrics.json").write_text("{}")
     assert main(["evaluate", "--run", str(run.path), "--split", "training"]) == 0
-    found = json.loads((tmp_path / "evaluation.json").read_text())
+    found = json.loads((tmp_path / "evaluation-train.json").read_text())
     assert (found["split"], found["data"], found["num_images"]) == ("train", str(shapes), 2)
     assert (tmp_path / "metrics.json").read_text() == "{}"
+
+
+def test_other_data_leave_the_run_s_own_figures_and_report(make_run, shapes, tmp_path, capsys):
+    run = make_run(data=str(shapes))
+    other = write_shapes(tmp_path / "other", counts={"train": 1, "val": 2}, size=(24, 32))
+    command = ["evaluate", "--report", "--run", str(run.path)]
+    assert main(command) == 0
+    own = {name: (tmp_path / name).read_bytes() for name in ("evaluation.json", "report.html")}
+    assert main([*command, "--data", str(other)]) == 0
+    assert main([*command, "--data", str(other), "--split", "train"]) == 0
+    assert {name: (tmp_path / name).read_bytes() for name in own} == own
+    for suffix, images in (("other", 2), ("other-train", 1)):
+        found = json.loads((tmp_path / f"evaluation-{suffix}.json").read_text())
+        assert (found["data"], found["num_images"]) == (str(other), images)
+        assert "of other" in (tmp_path / f"report-{suffix}.html").read_text()
+    # Its own data by another name are its own.
+    assert main([*command[:1], *command[2:], "--data", f"{shapes}/../{shapes.name}"]) == 0
+    assert not (tmp_path / f"evaluation-{shapes.name}.json").exists()

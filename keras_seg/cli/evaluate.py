@@ -7,7 +7,9 @@ from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 
-OUTPUT = "evaluation.json"  # `metrics.json` is the training's.
+OUTPUT = "evaluation"  # `metrics.json` is the training's.
+REPORT = "report"
+SPLIT = "val"
 
 
 def add_arguments(parser):
@@ -22,16 +24,17 @@ def add_arguments(parser):
     )
     parser.add_argument("--data", metavar="FOLDER", help="data folder (default: what the run was trained on)")
     parser.add_argument(
-        "--split", metavar="train|val|test", default="val", help="split to evaluate (default: val)"
+        "--split", metavar="train|val|test", default=SPLIT, help=f"split to evaluate (default: {SPLIT})"
     )
     parser.add_argument("--ignore-label", metavar="VALUE", type=int, help="mask value that is ignored")
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help=f"where to write the figures, as .json, or those of the classes as .csv (default: RUN/{OUTPUT})",
+        help="where to write the figures, as .json, or those of the classes as .csv (default: "
+        f"RUN/{OUTPUT}.json, with the names of other data and another split in it)",
     )
     parser.add_argument(
-        "--report", action="store_true", help="also write RUN/report.html, a page for the browser"
+        "--report", action="store_true", help=f"also write RUN/{REPORT}.html, a page for the browser"
     )
     add_inference_flags(parser)
 
@@ -53,10 +56,12 @@ def run(arguments):
     options = predictor_options(arguments)
     runs = {folder: Run.open(folder) for folder in arguments.run_folders}
     _check_comparable(runs, arguments.data)
-    outputs = {
-        folder: Path(arguments.output) if arguments.output else run.path / OUTPUT
-        for folder, run in runs.items()
-    }
+    outputs, pages = {}, {}
+    for folder, run in runs.items():
+        suffix = _suffix(run, arguments.data, split)
+        default = run.path / f"{OUTPUT}{suffix}.json"
+        outputs[folder] = Path(arguments.output) if arguments.output else default
+        pages[folder] = run.path / f"{REPORT}{suffix}.html"
     written = {path.parent for path in outputs.values()}
     for folder in written | {run.path for run in runs.values()} if arguments.report else written:
         make_folder(folder)
@@ -79,15 +84,25 @@ def run(arguments):
         write_metrics(path, {"data": data, **settings, **metrics})
         print(f"written to {path}")
         if gallery:
-            page = run.path / "report.html"
+            page = pages[folder]
             settings = {**run.config, "evaluated on": data, **settings}
-            title = f"{name} on {split}"
+            title = f"{name} on {split} of {Path(data).resolve().name}"
             write_report(page, title, metrics, gallery.pictures(), run.colors, settings)
             print(f"written to {page}")
         print()
         found[folder] = metrics
     if len(found) > 1:
         print(compare(found))
+
+
+def _suffix(run, data, split):
+    """What tells the files of other data or another split from those of the run's own validation images."""
+    words = []
+    if data and Path(data).resolve() != Path(_trained_on(run)).resolve():
+        words.append(Path(data).resolve().name)
+    if split != SPLIT:
+        words.append(split)
+    return "".join(f"-{word}" for word in words)
 
 
 def _check_comparable(runs, data):
