@@ -241,6 +241,12 @@ def test_a_run_is_measured_on_a_split_of_a_folder(make_run, shapes):
     assert metrics["pixel_accuracy"] == pytest.approx(counts[0] / counts[:5].sum())
 
 
+def test_the_bar_counts_images_to_their_number(make_run, shapes, capsys):
+    run = make_run(data=str(shapes))
+    assert main(["evaluate", "--run", str(run.path)]) == 0
+    assert "3/3" in capsys.readouterr().err  # In one batch, for they are of one size.
+
+
 def test_a_run_is_measured_on_its_own_data_by_default(make_run, shapes):
     metrics = evaluate_run(make_run(data=str(shapes), ignore_label=0))
     assert metrics["num_images"] == 3

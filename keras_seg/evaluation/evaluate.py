@@ -3,6 +3,8 @@
 Long, Shelhamer and Darrell, 2015 (arXiv:1411.4038), section 5.
 """
 
+from functools import partial
+
 import keras
 import numpy as np
 
@@ -23,7 +25,7 @@ def evaluate(source, batches, classes, progress=iter, watch=None):
         source: Predictor or `keras.Model`.
         batches: iterable of (RGB images [B, H, W, 3] in 0..255, integer class ids [B, H, W]), 255 ignored.
         classes: class names in id order.
-        progress: wraps the batches, such as `tqdm.tqdm`.
+        progress: wraps the images as they are predicted, such as `tqdm.tqdm`.
         watch: function that is given each picture: its number, image [H, W, 3], truth and mask [H, W].
 
     Returns:
@@ -44,14 +46,18 @@ def evaluate(source, batches, classes, progress=iter, watch=None):
     if len(classes) != num_classes:
         raise InputError(f"{predictor.model.name}: predicts {num_classes} classes, not {len(classes)}")
     counts = Counts(num_classes)
-    for images, masks in progress(batches):
-        images, masks = np.asarray(images), np.asarray(masks)
-        found = predictor.predict_batch(images)
-        for image, truth, mask, confidence in zip(images, masks, *found, strict=True):
-            if watch is not None:
-                watch(len(counts.images), image, truth, mask)
-            counts.add(truth, Prediction(mask, confidence))
+    for image, truth, mask, confidence in progress(_predicted(predictor, batches)):
+        if watch is not None:
+            watch(len(counts.images), image, truth, mask)
+        counts.add(truth, Prediction(mask, confidence))
     return _metrics(counts, classes)
+
+
+def _predicted(predictor, batches):
+    """Yields each image, its truth, mask and confidence."""
+    for images, masks in batches:
+        images, masks = np.asarray(images), np.asarray(masks)
+        yield from zip(images, masks, *predictor.predict_batch(images), strict=True)
 
 
 def _metrics(counts, classes):
@@ -91,7 +97,7 @@ def _fraction(value):
     return None if np.isnan(value) else float(value)
 
 
-def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter, gallery=None, **options):
+def evaluate_run(run, data=None, split="val", ignore_label=None, progress=None, gallery=None, **options):
     """Measures a run's best model on a split of a data set.
 
     Args:
@@ -99,7 +105,7 @@ def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter, 
         data: data folder, or "shapes"; None for what the run was trained on.
         split: name of the split.
         ignore_label: a mask value that is ignored besides 255; None for what the run was trained with.
-        progress: wraps the batches, such as `tqdm.tqdm`.
+        progress: wraps the images and is given their `total`, such as `tqdm.tqdm`.
         gallery: a `report.Gallery` that is shown each picture.
         **options: `averaging`, `crf` and `threshold` of `Predictor`.
 
@@ -113,6 +119,7 @@ def evaluate_run(run, data=None, split="val", ignore_label=None, progress=iter, 
     names = [_name(sample) for sample in dataset.split(split)]
     check_dataset(dataset)
     watch = gallery and (lambda number, *pictures: gallery.add(names[number], *pictures))
+    progress = partial(progress, total=len(names)) if progress else iter
     predictor = Predictor(run, **options)
     return evaluate(predictor, eval_batches(dataset, split), run.classes, progress, watch)
 
