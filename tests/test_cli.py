@@ -60,6 +60,17 @@ def test_a_folder_that_is_no_run_is_named(capsys, tmp_path):
                                 "name a folder that train.py wrote\n")  # fmt: skip
 
 
+def test_names_are_told_with_every_blank_and_in_one_line(capsys, tmp_path):
+    name = "holiday  of   May\nand June"
+    for command in (["evaluate", "--run", name], ["doctor", name], ["runs", name]):
+        status, _out, err = run_main(capsys, *command)
+        assert status == 2 and "holiday  of   May\\nand June: " in err and err.count("\n") == 1
+    broken = tmp_path / "two  blanks"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    assert f"skipped: {broken}/config.json: " in run_main(capsys, "runs", tmp_path)[2]
+
+
 def test_a_broken_config_is_named(capsys, tmp_path):
     (tmp_path / "config.json").write_text("{")
     status, _out, err = run_main(capsys, "evaluate", "--run", tmp_path)
