@@ -1,5 +1,7 @@
 """A classifier's map of a class lies over the pixels that it was computed from."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from keras import layers
 
 from keras_seg.cli import main
 from keras_seg.inference.heatmaps import class_maps, draw_heatmap, most_likely
+from keras_seg.pretrained import downloads
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ def test_a_picture_without_a_cell_is_refused(classifier):
     [
         (["--class", "1000"], "--class must be from 0 to 999, received 1000"),
         (["--weights", "none"], "--weights must be imagenet or a file: fresh weights see nothing"),
-        (["--weights", "missing.h5"], "--weights missing.h5 is no file"),
+        (["--weights", "missing.h5"], "--weights missing.h5 is no file. Give a weights file or imagenet."),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(argv, line, tmp_path, capsys):
@@ -61,3 +64,17 @@ def test_what_cannot_be_drawn_is_one_line(argv, line, tmp_path, capsys):
     err = capsys.readouterr().err
     assert err.startswith("error: ") and line in err and err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_cannot_be_had_are_advised_as_it_takes_them(tmp_path, monkeypatch, capsys):
+    def refuse(request):
+        raise OSError("no network")
+
+    monkeypatch.setattr(downloads, "_open", refuse)
+    monkeypatch.setenv(downloads.CACHE, str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    Path("a.jpg").touch()
+    assert main(["heatmap", "a.jpg", "--output", "out"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: --weights imagenet: ") and "none" not in err
+    assert err.endswith("give a file with --weights FILE.\n")

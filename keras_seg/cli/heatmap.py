@@ -42,7 +42,7 @@ def run(arguments):
     paths = expand_inputs(arguments.inputs)
     if arguments.weights in ("auto", "none"):
         raise InputError("--weights must be imagenet or a file: fresh weights see nothing")
-    weights, line = resolve_weights("vgg16_classifier", arguments.weights)
+    weights, line = resolve_weights("vgg16_classifier", arguments.weights, choices=("imagenet",))
     print(line)
     output = Path(arguments.output)
     class_ids = arguments.class_ids or range(CLASSES)

@@ -12,7 +12,14 @@ CHOICES = ("auto", "imagenet", "none")
 
 
 def resolve_weights(
-    network, choice="auto", folder="weights", *, encoder=None, preprocessing=None, has_fc6=True
+    network,
+    choice="auto",
+    folder="weights",
+    *,
+    encoder=None,
+    preprocessing=None,
+    has_fc6=True,
+    choices=CHOICES,
 ):
     """Finds the weights that a network starts from.
 
@@ -24,6 +31,7 @@ def resolve_weights(
         folder: Where published files lie.
         encoder, preprocessing: What the network was built with, where that is not its default.
         has_fc6: Whether it holds the classifier's dense layers; else a file without them is taken first.
+        choices: Which words the command takes, so that no other is advised.
 
     Returns:
         `(path for load_weights, one line)`; the path is None for fresh weights, and the line says which
@@ -35,14 +43,15 @@ def resolve_weights(
     """
     if choice == "none":
         return None, "weights: He initialization, as asked for."
-    if choice not in CHOICES:
+    if choice not in choices:
         if Path(choice).is_file():
             return Path(choice), f"weights: from {choice}."
         row = registry.networks().get(network)
         whole = {file.pretrained: file for file in (row.weights if row else ()) if file.pretrained}
         if choice not in whole:
-            known = ", ".join((*CHOICES, *whole))
-            raise InputError(f"--weights {choice} is no file. Give a weights file or one of {known}.")
+            known = (*choices, *whole)
+            words = f"one of {', '.join(known)}" if len(known) > 1 else known[0]
+            raise InputError(f"--weights {choice} is no file. Give a weights file or {words}.")
         try:
             path = fetch(whole[choice], folder)
         except OSError as error:
@@ -58,7 +67,8 @@ def resolve_weights(
         if path:
             return path, f"weights: {reason}."
     if choice == "imagenet":
-        raise InputError(f"--weights imagenet: {reason}. Or choose --weights none.")
+        way_out = "choose --weights none" if "none" in choices else "give a file with --weights FILE"
+        raise InputError(f"--weights imagenet: {reason}. Or {way_out}.")
     return None, f"weights: He initialization, because {reason}."
 
 
