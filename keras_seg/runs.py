@@ -1,5 +1,6 @@
 """The run folder: everything that one training leaves behind, and what every later command reads."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,9 @@ class Run:
                 what no run has.
         """
         path = Path(folder)
+        _refuse_part_of_a_run(path)
+        if path.is_file():
+            raise InputError(f"{path}: is a file; name a run folder, which train.py wrote")
         if not path.is_dir():
             raise InputError(f"{path}: no such run folder; train one with train.py --output {path}")
         try:
@@ -111,3 +115,12 @@ class Run:
                 f"{self.best_path}: missing, the training wrote no model yet; go on with --resume {self.path}"
             )
         return load_model(self.best_path, "if nothing newer wrote it, train the run again")
+
+
+def _refuse_part_of_a_run(path):
+    """Names the run of RUN/config.json, RUN/best.keras or RUN/export/1."""
+    # These do not raise where they may not look.
+    if os.path.exists(path) and not os.path.exists(path / CONFIG):  # noqa: PTH110
+        for above in path.absolute().parents[:2]:
+            if os.path.isfile(above / CONFIG):  # noqa: PTH113
+                raise InputError(f"{path}: lies in the run {above}, and is none itself; name {above}")

@@ -42,6 +42,20 @@ def test_a_config_without_permission_does_not_cost_the_run(folder, monkeypatch):
     assert "again" not in text
 
 
+def test_a_file_of_a_run_leads_to_its_folder(folder):
+    (folder / "export" / "1").mkdir(parents=True)
+    (folder / "best.keras").touch()
+    for name in ("best.keras", "config.json", "export", "export/1"):
+        text = message(Run.open, folder / name)
+        assert text == f"{folder / name}: lies in the run {folder}, and is none itself; name {folder}"
+        assert Run.open(text.split("; name ")[1]).path == folder
+    (folder / "config.json").unlink()
+    assert message(Run.open, folder / "best.keras").endswith(
+        "is a file; name a run folder, which train.py wrote"
+    )
+    assert "no config.json" in message(Run.open, folder / "export")
+
+
 NOT_SETTINGS = [
     ("model", [["unet"], None, 1, "", "../unet", "a/b", "\ud800"]),
     ("num_classes", [2.5, True, None, -1, 3, "2", [2]]),
