@@ -4,8 +4,9 @@ import pytest
 import tensorflow as tf
 from data_helpers import picture, write_folder
 
+from keras_seg import palette
 from keras_seg.cli import main
-from keras_seg.data import IGNORE, ArraySample, Augmentation, Dataset, train_batches
+from keras_seg.data import IGNORE, ArraySample, Augmentation, Dataset, load_dataset, train_batches
 from keras_seg.data.augment import augment
 from keras_seg.data.warp import blur, warp
 from keras_seg.errors import InputError
@@ -146,6 +147,41 @@ def test_the_preview_draws_what_training_sees(tmp_path, capsys):
     assert "written to" in capsys.readouterr().out
     assert main(["preview", str(tmp_path / "data"), "--output", str(target), "--rotation", "999"]) == 2
     assert "rotation must be between" in capsys.readouterr().err
-    for seed in ("-1", str(1 << 70)):
-        assert main(["preview", "--output", str(target), "--seed", seed]) == 2
-        assert f"--seed must be between 0 and 2147483647, received {seed}" in capsys.readouterr().err
+    for seed, message in ((-1, "0 or more, received -1"), (1 << 70, f"below 4294967296, received {1 << 70}")):
+        assert main(["preview", "--output", str(target), "--seed", str(seed)]) == 2
+        assert f"--seed must be {message}" in capsys.readouterr().err
+
+
+def _drawn(dataset, size, options, count):
+    """The first images of training, as the preview should draw them."""
+    batches = train_batches(dataset, size, count, augment=options)
+    images, masks = (array.numpy() for array in next(iter(batches)))
+    rows = [
+        (image, mask, palette.overlay(image, mask, dataset.colors))
+        for image, mask in zip(images, masks, strict=True)
+    ]
+    return palette.panel(rows, ("image", "mask", "both"), dataset.classes, dataset.colors)
+
+
+def test_the_preview_takes_the_flags_and_defaults_of_training(tmp_path, capsys):
+    target = tmp_path / "preview.png"
+    command = ["preview", "--output", str(target), "--count", "2"]
+    shapes = load_dataset("shapes")
+    augment = ["--image-size", "40", "48", "--no-flip", "--scales", "1", "1.5", "--color-factors", "0.5", "1"]
+    options = Augmentation(flip=False, scales=(1.0, 1.5), color_factors=(0.5, 1.0))
+    for flags, size, expected in (([], (64, 64), False), (augment, (40, 48), options)):
+        assert main([*command, *flags]) == 0
+        np.testing.assert_array_equal(cv2.imread(str(target))[..., ::-1], _drawn(shapes, size, expected, 2))
+    assert main([*command, "--no-augment", "--blur", "1"]) == 2
+    assert "--no-augment and --blur exclude each other; drop one" in capsys.readouterr().err
+
+
+def test_the_preview_of_a_run_draws_what_it_trained_on(run, shapes_folder, tmp_path, capsys):
+    target = tmp_path / "preview.png"
+    command = ["preview", "--run", str(run.path), "--output", str(target), "--count", "2"]
+    assert main(command) == 0
+    expected = _drawn(load_dataset(shapes_folder), (32, 32), Augmentation(), 2)
+    np.testing.assert_array_equal(cv2.imread(str(target))[..., ::-1], expected)
+    for more, given in ((["--blur", "2"], "--blur"), ([str(shapes_folder)], str(shapes_folder))):
+        assert main([*command, *more]) == 2
+        assert f"the data of the run; drop it or {given}" in capsys.readouterr().err

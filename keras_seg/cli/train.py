@@ -5,11 +5,10 @@ TensorFlow Serving.
 """
 
 from keras_seg.cli.quiet import import_tensorflow
-from keras_seg.cli.train_flags import add_flags
+from keras_seg.cli.train_flags import PAIRS, add_flags
 from keras_seg.errors import InputError
 
 WITH_RESUME = ("resume", "epochs", "checkpoint_every", "distribute")
-PAIRS = ("image_size", "scales", "color_factors")
 
 
 def add_arguments(parser):

@@ -152,6 +152,7 @@ GROUPS = {
 }
 
 
+PAIRS = ("image_size", "scales", "color_factors")  # argparse makes lists of them.
 MASK_FLAGS = ("--ignore-label", "--mask-colors", "--reduce-zero-label", "--binary", "--channels")
 
 

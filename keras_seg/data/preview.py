@@ -18,7 +18,7 @@ def draw_preview(dataset, image_size, count, seed, augmentation):
         image_size: (height, width) in pixels.
         count: number of images, at most those of train.
         seed: of the order and of the augmentation.
-        augmentation: Augmentation.
+        augmentation: Augmentation, or False where images are only resized.
 
     Returns:
         RGB uint8 [H, W, 3].

@@ -158,8 +158,16 @@ def _train(config, replicas, resume, epochs, report, held):
     return run
 
 
-def _load(config, report):
-    dataset = load_dataset(
+def load_data(config):
+    """Finds the data set of a training, and reads no image; raises InputError.
+
+    Args:
+        config: A `TrainConfig`.
+
+    Returns:
+        A `Dataset`.
+    """
+    return load_dataset(
         config.data,
         seed=config.seed,
         ignore_label=config.ignore_label,
@@ -168,6 +176,10 @@ def _load(config, report):
         binary=config.binary,
         channels=config.channels,
     )
+
+
+def _load(config, report):
+    dataset = load_data(config)
     if dataset.is_binary:
         report(binary_line(dataset))
     elif config.threshold is not None:
