@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from keras_seg import InputError, Predictor, Run, TrainConfig, train
-from keras_seg.data import load_dataset
-from keras_seg.evaluation import evaluate_run
+from keras_seg.data import eval_batches, load_dataset, write_shapes
+from keras_seg.evaluation import evaluate, evaluate_run
 from keras_seg.training.state import read_group, states
 
 EPOCHS = 3
@@ -110,3 +110,30 @@ def test_masks_to_validate_on_that_are_all_ignored_leave_the_last_model(eager, s
     weights = [each for each in read_group(last, "model") if each.dtype == np.float32]
     for found, expected in zip(run.load_model().get_weights(), weights, strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_a_validation_that_costs_more_than_the_training_says_how_to_have_less(eager, tmp_path):
+    folder = write_shapes(tmp_path / "data", counts={"train": 2, "val": 5}, size=(48, 64))
+    dataset = load_dataset(folder)
+    small = {"model_options": {"widths": [4, 8], "decoder_widths": [4]}, "epochs": 1}
+    settings = config(folder, tmp_path / "run", image_size=(32, 24), **small)
+    lines = []
+    run = train(settings, report=lines.append)
+    # 5 x 48 x 64 pixels beside 2 x 32 x 24; three times the latter are fewer than two images have.
+    (told,) = (line for line in lines if "--val-images" in line)
+    assert "validated on 5 whole images, 10.0 times the pixels that it trains on: --val-images 1 " in told
+    (everything,) = history(run)
+    assert everything["val_mean_iou"] == pytest.approx(measured(run, dataset, 5), rel=1e-5)
+
+    lines.clear()
+    run = train(settings.replace(val_images=1, output=str(tmp_path / "less")), report=lines.append)
+    assert not any("--val-images" in line for line in lines)
+    (row,) = history(run)
+    assert row["val_mean_iou"] == pytest.approx(measured(run, dataset, 1), rel=1e-5)
+    assert row["val_mean_iou"] != everything["val_mean_iou"]
+    assert json.loads((run.path / "metrics.json").read_text())["num_images"] == 5
+
+
+def measured(run, dataset, count):
+    batches = eval_batches(dataset, "val", limit=count)
+    return evaluate(run.load_model(), batches, dataset.classes)["mean_iou"]

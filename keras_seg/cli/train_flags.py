@@ -77,6 +77,7 @@ GROUPS = {
         "--batch-size": number("images a step (default: 8)"),
         "--accumulate": number("batches whose mean gradient makes one update (default: 1)"),
         "--epochs": number("passes over the training images (default: 30, on shapes 3)"),
+        "--val-images": number("validation images that each epoch is measured on (default: all)"),
         "--early-stopping": number(
             "end after N epochs without a better validation mean IoU (default: 0, never)"
         ),

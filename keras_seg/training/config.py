@@ -82,6 +82,8 @@ class TrainConfig:
         loss_reduction: `"mean"` or `"sum"` over the pixels of a batch; mean.
         class_weights: `"balanced"`, or numbers such as `"0.5,1,2"`, of the classes in the loss; None: 1 each.
         aux_weight: Of the auxiliary head's loss, where the network has one (`aux_head`); 0.5.
+        val_images: Validation images that each epoch is measured on, spread evenly over them; None: all. The
+            figures at the end are of all.
         early_stopping: Epochs without a better validation mean IoU before the training ends; 0: never.
         precision: `"auto"`, `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`; float32.
         augment: Whether images are changed at random, as the next settings say; yes, on `shapes` no.
@@ -141,6 +143,7 @@ class TrainConfig:
     loss_reduction: str | None = None
     class_weights: str | None = None
     aux_weight: float | None = None
+    val_images: int | None = None
     early_stopping: int | None = None
     precision: str | None = None
     augment: bool | None = None

@@ -3,7 +3,11 @@
 import tensorflow as tf
 
 from keras_seg.data import eval_batches, train_batches
+from keras_seg.data.reading import image_size, parallel_map
 from keras_seg.training.building import truth_for
+
+# A pixel is trained on by three passes: forward, and backward to the maps and to the weights.
+DEAR = 3
 
 
 def fit(model, config, dataset, progress, metrics, callbacks, replicas):
@@ -24,7 +28,7 @@ def fit(model, config, dataset, progress, metrics, callbacks, replicas):
     model.stop_training = False
     verbose = "auto" if replicas.is_chief else 0
     validation = replicas.distribute(
-        lambda share: truth_for(model, eval_batches(dataset, "val", share=share))
+        lambda share: truth_for(model, eval_batches(dataset, "val", limit=config.val_images, share=share))
     )
     if progress.validation_is_pending:
         figures = model.evaluate(
@@ -63,6 +67,31 @@ def fit(model, config, dataset, progress, metrics, callbacks, replicas):
             callbacks=callbacks,
             verbose=verbose,
         )
+
+
+def validation_cost(dataset, config):
+    """Says how to validate in less time, where that would take about as long as training or longer.
+
+    Args:
+        dataset: `Dataset`.
+        config: `TrainConfig`.
+
+    Returns:
+        One line, or None.
+    """
+    samples = dataset.split("val")
+    measured = min(config.val_images or len(samples), len(samples))
+    pixels = sum(height * width for height, width in parallel_map(image_size, samples))
+    pixels *= measured / len(samples)
+    height, width = config.image_size
+    trained = len(dataset.split("train")) * height * width
+    if pixels < DEAR * trained or measured == 1:
+        return None
+    enough = max(1, int(measured * DEAR * trained / pixels))
+    return (
+        f"each epoch is validated on {measured} whole images, {pixels / trained:.1f} times the pixels that "
+        f"it trains on: --val-images {enough} takes fewer of them, and the figures at the end are of all"
+    )
 
 
 def _end_epoch(model, progress, metrics, callbacks, replicas, figures):

@@ -26,7 +26,7 @@ from keras_seg.training.class_weights import class_weights
 from keras_seg.training.distribution import lost_workers, make_replicas
 from keras_seg.training.endings import endings_explained, memory_explained
 from keras_seg.training.finishing import finish
-from keras_seg.training.fitting import fit
+from keras_seg.training.fitting import fit, validation_cost
 from keras_seg.training.history import History
 from keras_seg.training.measuring import with_preprocessing
 from keras_seg.training.precision import choose_precision
@@ -143,6 +143,8 @@ def _train(config, replicas, resume, epochs, report, held):
         f"{_device()}{replicas.describe()}; "
         f"run folder {run.path}"
     )
+    if line := validation_cost(dataset, config):
+        report(line)
     with StopRequests(replicas) as requests:
         try:
             if not is_done:

@@ -36,6 +36,7 @@ AT_LEAST = {
     "aux_weight": 0,
     "power": 0,
     "warmup_epochs": 0,
+    "val_images": 1,
     "early_stopping": 0,
     "freeze_epochs": 0,
     "freeze_encoder": 0,
