@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import sys
+from contextlib import contextmanager
 
 from keras_seg.errors import InputError
 
@@ -71,6 +72,19 @@ def refuse_frozen_weights():
             f"{FROZEN_WEIGHTS} is {value}, with which TensorFlow sees no weight change; unset it to train, "
             "and predict in another process"
         )
+
+
+@contextmanager
+def quiet_stderr():
+    """Keeps what C++ code writes to standard error away from the reader while the block runs."""
+    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(sink)
 
 
 def keep_memory():

@@ -126,7 +126,7 @@ def test_predict_takes_videos_beside_images_and_names_a_bad_one(run, shapes_fold
     status, out, err = run_main(capsys, *argv, "--output", tmp_path / "out")
     assert status == 2 and "talk.mp4: is no video" in err and "Traceback" not in err
     assert "3 frames written" in out and "2 of 3 images labeled" in out
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{image.stem}.png", "walk.mp4"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{image.stem}.png", "walk.webm"]
 
 
 def test_export_writes_a_version_and_refuses_to_write_over_it(run, capsys, tmp_path):

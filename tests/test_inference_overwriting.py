@@ -79,7 +79,7 @@ def test_two_videos_of_one_name_are_refused_before_the_first_frame(run, tmp_path
 
 
 def test_a_video_s_answer_never_replaces_another_input(run, tmp_path, capsys):
-    paths = [video(tmp_path / "walk.avi"), video(tmp_path / "other.avi").rename(tmp_path / "walk.mp4")]
+    paths = [video(tmp_path / "walk.avi"), video(tmp_path / "other.avi").rename(tmp_path / "walk.webm")]
     before = paths[1].read_bytes()
     argv = ["predict", "--run", run.path, *paths, "--output", tmp_path]
     assert main([str(word) for word in argv]) == 2

@@ -59,13 +59,22 @@ def test_every_frame_has_its_classes_drawn_over_it(video, tmp_path):
 
     path, *counts = predict_video(Threshold(), video, tmp_path / "out", legend=False, progress=progress)
     frames, rate = read_video(path)
-    assert (path.name, counts, len(frames), seen) == ("walk.mp4", [6, 6], 6, [6])
+    assert (path.name, counts, len(frames), seen) == ("walk.webm", [6, 6], 6, [6])
     assert rate == pytest.approx(RATE) and frames[0].shape == (64, 96, 3)
     for number, frame in enumerate(frames):
         blue, _, red = frame[28, 8 * number + 12].astype(int)
         assert red - blue > 60  # Within the square, and nowhere else.
         blue, _, red = frame[55, 8 * number + 12].astype(int)
         assert abs(red - blue) < 30
+
+
+def test_browsers_can_play_what_is_written(video, tmp_path, capfd):
+    path, *_ = predict_video(Threshold(), video, tmp_path / "out")
+    contents = path.read_bytes()
+    # The Matroska specification: an EBML header with the document type "webm", then a track of a codec.
+    assert contents.startswith(b"\x1a\x45\xdf\xa3") and b"\x42\x82\x84webm" in contents[:64]
+    assert b"V_VP8" in contents[:4096]
+    assert capfd.readouterr().err == ""
 
 
 def test_the_legend_stands_below(video, tmp_path):
@@ -82,7 +91,7 @@ def test_what_is_no_video_is_one_line_and_leaves_nothing(tmp_path):
 
 
 def test_a_video_is_never_written_over(video, tmp_path):
-    source = video.rename(tmp_path / "walk.mp4")
+    source = video.rename(tmp_path / "walk.webm")
     before = source.read_bytes()
     with pytest.raises(InputError, match="would be written over"):
         predict_video(Threshold(), source, tmp_path)
@@ -115,7 +124,7 @@ def test_a_video_that_breaks_off_is_told(run, tmp_path, capfd):
     path.write_bytes(contents[: len(contents) // 2])
     assert main(["predict", "--run", str(run.path), str(path), "--output", str(tmp_path / "out")]) == 2
     out, err = capfd.readouterr()
-    frames, _ = read_video(tmp_path / "out" / "cut.mp4")
+    frames, _ = read_video(tmp_path / "out" / "cut.webm")
     assert f"cut.avi: ends after {len(frames)} of 20 frames" in err and 5 < len(frames) < 15
     assert "0 of 1 videos labeled" in out
 

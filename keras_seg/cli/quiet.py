@@ -3,7 +3,7 @@
 import os
 from contextlib import contextmanager
 
-from keras_seg.process import prepare
+from keras_seg.process import prepare, quiet_stderr
 
 
 @contextmanager
@@ -15,14 +15,8 @@ def quiet_start():
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         yield
         return
-    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 2)
-    try:
+    with quiet_stderr():
         yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(sink)
 
 
 def import_tensorflow(purpose=None):

@@ -9,10 +9,13 @@ import cv2
 from keras_seg import palette
 from keras_seg.errors import InputError
 from keras_seg.files import check_targets, make_folder, regular_file, replacing
+from keras_seg.process import quiet_stderr
 from keras_seg.texts import readable
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"))
-_CODEC = "mp4v"
+# In WebM, which browsers play, as they do not MPEG-4 part 2. OpenCV's package writes no H.264, and VP9 takes
+# seven times as long.
+_CODEC, _SUFFIX = "VP80", ".webm"
 _RATE = 25.0  # Frames a second, where the source does not say.
 
 
@@ -38,16 +41,16 @@ def is_video(path):
 def video_target(source, output):
     """Path of what is written for a video or the number of a camera."""
     name = f"camera-{source}" if isinstance(source, int) else Path(source).stem
-    return Path(output) / f"{name}.mp4"
+    return Path(output) / f"{name}{_SUFFIX}"
 
 
 def predict_video(predictor, source, output, *, progress=None, legend=True):
-    """Predicts a video frame by frame and writes it with the classes drawn over it, as MP4 without sound.
+    """Predicts a video frame by frame and writes it with the classes drawn over it, as WebM without sound.
 
     Args:
         predictor: Predictor.
         source: path of a video, or the number of a camera, which is read until it ends or Ctrl-C is pressed.
-        output: folder for `STEM.mp4`, or `camera-N.mp4`; made if missing.
+        output: folder for `STEM.webm`, or `camera-N.webm`; made if missing.
         progress: wraps the frames, such as `tqdm.tqdm`; it is given `total`, None where that is not known.
         legend: whether the names of all classes stand below the picture.
 
@@ -136,7 +139,11 @@ def _drawer(predictor, legend):
 
 def _writer(path, frame, rate):
     height, width = frame.shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*_CODEC), rate, (width, height))
+    with quiet_stderr():  # OpenCV misses FFmpeg's tag for VP8 in WebM, which needs none.
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*_CODEC), rate, (width, height))
     if not writer.isOpened():
-        raise InputError(f"{path.parent}: OpenCV cannot write a video there; name another --output")
+        raise InputError(
+            f"{path.parent}: OpenCV cannot write a video (VP8 in WebM) there; name another --output, or "
+            "install opencv-python from PyPI, which can"
+        )
     return writer
