@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 
 import cv2
 import keras
@@ -22,6 +23,7 @@ from keras_seg.models import MODELS
 from keras_seg.palette import displayable
 from keras_seg.pretrained.assign import adapt_channels
 from keras_seg.serving import export_saved_model
+from keras_seg.training.measuring import with_preprocessing
 
 CHANNELS = (1, 4, 16)
 
@@ -215,6 +217,11 @@ def test_damaged_and_foreign_files_are_refused_in_one_line(tmp_path):
     (tmp_path / "a.npy").write_bytes(contents)
     with pytest.raises(InputError, match="is a NumPy array; read it with --channels"):
         read_image(tmp_path / "a.npy")
+    huge = np.lib.format.header_data_from_array_1_0(noise(5)) | {"shape": (1 << 20, 1 << 20, 5)}
+    with (tmp_path / "c.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, huge)
+    with pytest.raises(InputError, match="says that it is 1048576 x 1048576 pixels"):
+        read_image(tmp_path / "c.npy", ImageKind(5))
     (tmp_path / "b.png").write_bytes(b"no picture at all")
     with pytest.raises(InputError, match=r"b\.png: is a truncated or damaged image"):
         read_image(tmp_path / "b.png", ImageKind(5))
@@ -225,6 +232,19 @@ def test_a_multi_band_tiff_without_channels_says_how_to_read_it(tmp_path):
         save(tmp_path / "a.tif", noise(channels, dtype))
         with pytest.raises(InputError, match=rf"is a TIFF of {channels} channels; .* --channels {channels}"):
             read_image(tmp_path / "a.tif")
+
+
+def test_a_tiff_where_its_reader_is_missing_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    (tmp_path / "a.tif").write_bytes(encode(picture(), ".tiff"))
+    with pytest.raises(InputError, match=r"a\.tif: a TIFF of any channels needs the package tifffile: pip"):
+        read_image(tmp_path / "a.tif", ImageKind(3, "uint16"))
+
+
+def test_a_tiff_of_too_many_channels_is_refused_before_it_is_decoded(tmp_path):
+    save(tmp_path / "a.tif", noise(17))
+    with pytest.raises(InputError, match="has 17 channels; at most 16 can be read"):
+        read_image(tmp_path / "a.tif", ImageKind(5))
 
 
 def test_moments_of_many_images_are_those_of_all_pixels():
@@ -344,6 +364,27 @@ def test_a_training_on_bands_is_preprocessed_by_what_was_measured(band_run):
     assert metrics["classes"][1]["iou"] > 0.6
     assert cv2.imread(str(band_run.path / "samples.png")) is not None
     assert TrainConfig.from_dict(config).channels == 5
+
+
+def test_pretrained_weights_keep_their_preprocessing_for_8_bits_alone(tmp_path):
+    options = {"widths": (4, 8), "decoder_widths": (4,)}
+    build_model("unet", 2, **options).save_weights(tmp_path / "a.weights.h5")
+    config = TrainConfig(
+        model="unet", data="x", weights=str(tmp_path / "a.weights.h5"), model_options=options
+    )
+    for depth, is_measured in (("uint8", False), ("uint16", True)):
+        dataset = load_dataset(write_bands(tmp_path / depth, 4, depth, count=2), channels=4)
+        lines = []
+        found = with_preprocessing(config.replace(channels=4), dataset, lines.append)
+        assert ("preprocessing" in found.model_options) == is_measured == bool(lines)
+        found = with_preprocessing(config.replace(channels=4, weights="none"), dataset, lines.append)
+        assert len(found.model_options["preprocessing"]["mean"]) == 4
+
+
+def test_a_run_whose_settings_say_other_channels_than_its_model_has_is_refused(band_run):
+    other = Run(band_run.path, {**band_run.config, "channels": 6})
+    with pytest.raises(InputError, match="says 6 channels, and its model takes 5; correct 'channels'"):
+        Predictor(other)
 
 
 def test_files_of_bands_are_predicted_and_others_are_refused(band_run, tmp_path, capsys):

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from keras_seg.data.decode import ORIENTATIONS
-from keras_seg.data.headers import NUMPY, format_name
+from keras_seg.data.headers import NUMPY, format_name, refuse_absurd_size
 from keras_seg.errors import InputError
 
 MAX_CHANNELS = 16
@@ -66,9 +66,9 @@ def decode_bands(path, contents: bytes, kind: ImageKind | None = None, orientati
     name = format_name(contents)
     try:
         decode = {NUMPY: _decode_numpy, "TIFF": _decode_tiff}.get(name, _decode_picture)
-        image = decode(contents)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        image = decode(path, contents)
+    except InputError:
+        raise
     except Exception as error:  # Damaged files are answered with many kinds.
         reason = " ".join(str(error).split())[:100]
         raise InputError(
@@ -93,24 +93,29 @@ def as_input(image: np.ndarray, kind: ImageKind) -> np.ndarray:
     return np.ascontiguousarray(image, kind.dtype)
 
 
-def _decode_numpy(contents):
+def _decode_numpy(_, contents):
     return np.load(io.BytesIO(contents), allow_pickle=False)
 
 
-def _decode_tiff(contents):
+def _decode_tiff(path, contents):
     try:
         # Here and not above, since few need it.
         import tifffile
     except ImportError:
-        raise InputError(f"reading all channels of a TIFF needs the package tifffile: {_EXTRA}") from None
+        raise InputError(f"{path}: a TIFF of any channels needs the package tifffile: {_EXTRA}") from None
     with tifffile.TiffFile(io.BytesIO(contents)) as file:
         page = file.pages[0]
+        refuse_absurd_size(path, (page.imagelength, page.imagewidth))
+        if page.samplesperpixel > MAX_CHANNELS:
+            raise InputError(
+                f"{path}: has {page.samplesperpixel} channels; at most {MAX_CHANNELS} can be read."
+            )
         image = page.asarray()
         # Bands that lie one behind the other.
         return np.moveaxis(image, 0, -1) if page.planarconfig == 2 and image.ndim == 3 else image
 
 
-def _decode_picture(contents):
+def _decode_picture(_, contents):
     image = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError(f"{len(contents)} bytes")

@@ -95,6 +95,11 @@ class Predictor:
         self.num_classes = num_classes(self.model)
         channels = self.model.inputs[0].shape[-1]
         self.images = ImageKind(channels) if isinstance(run, keras.Model) else run.images
+        if self.images.channels != channels:
+            raise InputError(
+                f"{run.path}: its config.json says {self.images.channels} channels, and its model takes "
+                f"{channels}; correct 'channels' there"
+            )
         self.threshold = threshold_of(self.model, threshold)
         unnamed = (f"class {i}" for i in range(self.num_classes))
         self.classes = tuple(classes or (unnamed if self.threshold is None else BINARY_CLASSES))
