@@ -18,6 +18,7 @@ from keras_seg.data import read_mask
 from keras_seg.data.annotation.conversion import draw_mask
 from keras_seg.data.annotation.formats import FORMATS, read_annotations
 from keras_seg.data.annotation.raster import find_crossing
+from keras_seg.data.bands import RGB
 from keras_seg.inference import Prediction, predict_files
 
 SIZES = ((17, 23), (40, 31), (12, 12))
@@ -49,7 +50,7 @@ def predict(folder, names, **wanted):
 
     colors = np.random.default_rng(0).integers(0, 256, (len(names), 3), np.uint8)
     model = SimpleNamespace(name="unet")
-    predictor = SimpleNamespace(classes=names, model=model, colors=colors, predict=answer)
+    predictor = SimpleNamespace(images=RGB, classes=names, model=model, colors=colors, predict=answer)
     predict_files(predictor, paths, folder / "out", **wanted)
     return masks
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_seg.data.bands import RGB
 from keras_seg.errors import InputError
 from keras_seg.inference import Prediction, expand_inputs, predict_files, read_image, write_image, write_mask
 
@@ -180,7 +181,13 @@ def threshold(image):
     return Prediction(mask, np.where(mask, 1, 0.6).astype(np.float32))
 
 
-PREDICTOR = SimpleNamespace(predict=threshold, classes=("dark", "bright"), colors=((0, 0, 0), (255, 0, 0)))
+PREDICTOR = SimpleNamespace(
+    images=RGB,
+    model=SimpleNamespace(name="tiny"),
+    predict=threshold,
+    classes=("dark", "bright"),
+    colors=((0, 0, 0), (255, 0, 0)),
+)
 
 
 def predict(paths, output, **options):
@@ -226,7 +233,13 @@ def test_a_picture_that_cannot_be_predicted_is_reported(photo, tmp_path):
     def refuse(image):
         raise InputError("too large")
 
-    predictor = SimpleNamespace(predict=refuse, classes=("a", "b"), colors=[(0, 0, 0)] * 2)
+    predictor = SimpleNamespace(
+        images=RGB,
+        predict=refuse,
+        model=SimpleNamespace(name="tiny"),
+        classes=("a", "b"),
+        colors=[(0, 0, 0)] * 2,
+    )
     summary = predict_files(predictor, [photo], tmp_path / "out")
     assert summary == (0, [f"{photo}: too large"], 0)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_seg.cli import main
+from keras_seg.data.bands import RGB
 from keras_seg.errors import InputError
 from keras_seg.files import check_targets
 from keras_seg.inference import Prediction, predict_files
@@ -14,6 +15,8 @@ from keras_seg.inference import Prediction, predict_files
 
 def predict_all(paths, output, **wanted):
     predictor = SimpleNamespace(
+        images=RGB,
+        model=SimpleNamespace(name="tiny"),
         classes=("dark", "bright"),
         colors=np.array([[0, 0, 0], [255, 0, 0]], np.uint8),
         predict=lambda image: Prediction(np.zeros(image.shape[:2], np.uint8), np.ones(image.shape[:2])),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_seg.cli import main
+from keras_seg.data.bands import RGB
 from keras_seg.errors import InputError
 from keras_seg.inference import Prediction
 from keras_seg.inference.video import is_video, predict_video
@@ -19,6 +20,7 @@ RATE = 12.0
 class Threshold:
     """Class 1, in red, is what is bright."""
 
+    images = RGB
     classes, colors = ("dark", "bright"), np.array([[0, 0, 0], [255, 0, 0]], np.uint8)
 
     def predict(self, image):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from keras_seg.data.folders import IMAGE_SUFFIXES
 from keras_seg.data.headers import has_alpha
+from keras_seg.data.reading import read_image
 from keras_seg.errors import InputError
 from keras_seg.files import check_beside, check_targets, regular_file
 from keras_seg.inference.outputs import Outputs, Wanted
@@ -105,7 +106,7 @@ def predict_files(predictor, paths, output, *, progress=iter, **wanted):
     failed, transparent = [], 0
     for path in progress(paths):
         try:
-            image = predictor.read(path)
+            image = read_image(path, predictor.images)
             found = _predict(predictor, path, image, outputs.wanted.probabilities is not None)
         except InputError as error:
             failed.append(str(error))

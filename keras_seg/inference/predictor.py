@@ -13,7 +13,6 @@ from keras import ops
 from keras_seg.acceleration import accelerate
 from keras_seg.classes import BINARY_CLASSES
 from keras_seg.data.bands import ImageKind
-from keras_seg.data.reading import read_image
 from keras_seg.errors import InputError
 from keras_seg.inference.arrays import as_image, warn_of_fractions
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
@@ -115,10 +114,6 @@ class Predictor:
             raise InputError(
                 f"--crf goes by the colors of RGB of 8 bits, and these images are {self.images}; drop it"
             )
-
-    def read(self, path):
-        """Reads an image as the network takes it, `[H, W, C]`; raises InputError where it cannot be."""
-        return read_image(path, self.images)
 
     def predict(self, image):
         """Predicts one picture.
