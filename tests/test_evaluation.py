@@ -12,6 +12,7 @@ import pytest
 from keras import layers
 from scipy.stats import binom
 
+from keras_seg import palette
 from keras_seg.cli import main
 from keras_seg.data import load_dataset, write_shapes
 from keras_seg.errors import InputError
@@ -269,6 +270,30 @@ def test_masks_without_names_need_not_hold_every_class(make_run, shapes, tmp_pat
     metrics = evaluate_run(make_run(), folder)
     assert [row["name"] for row in metrics["classes"]] == list(SHAPES)
     assert metrics["classes"][4]["pixels"] == 0 and metrics["classes"][2]["pixels"] > 0
+
+
+@pytest.mark.parametrize("config", [{}, {"reduce_zero_label": True}])
+def test_masks_in_color_are_evaluated_as_the_message_says(make_run, shapes, tmp_path, capsys, config):
+    folder = tmp_path / "colored"
+    shutil.copytree(shapes, folder)
+    dataset = load_dataset(shapes)
+    for path in (folder / "masks").rglob("*.png"):
+        colors = palette.colorize(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), dataset.colors)
+        cv2.imwrite(str(path), colors[..., ::-1])
+    described = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({"splits": described.get("splits")}))
+    command = ["evaluate", "--run", str(make_run(data=str(shapes), **config).path), "--data", str(folder)]
+    assert main(command) == 2
+    assert "give the color of each class with --mask-colors FILE" in capsys.readouterr().err
+    lines = [
+        f"{' '.join(map(str, color))} {name}"
+        for name, color in zip(dataset.classes, dataset.colors, strict=True)
+    ]
+    (tmp_path / "colors.txt").write_text("\n".join([*lines, "224 224 192 void"]))
+    assert main([*command, "--mask-colors", str(tmp_path / "colors.txt")]) == 0
+    found = json.loads((tmp_path / "evaluation-colored.json").read_text())
+    expected = evaluate_run(make_run(data=str(shapes)))
+    assert found["classes"] == expected["classes"]
 
 
 def test_an_unknown_split_is_named(make_run, shapes):

@@ -157,9 +157,9 @@ PAIRS = ("image_size", "scales", "color_factors")  # argparse makes lists of the
 MASK_FLAGS = ("--ignore-label", "--mask-colors", "--reduce-zero-label", "--binary", "--channels")
 
 
-def add_mask_flags(parser):
-    """Adds the flags that say what masks mean."""
-    for flag in MASK_FLAGS:
+def add_mask_flags(parser, flags=MASK_FLAGS):
+    """Adds the flags that say what masks mean, or some of them."""
+    for flag in flags:
         parser.add_argument(flag, default=argparse.SUPPRESS, **GROUPS["network and data"][flag])
 
 

@@ -97,7 +97,18 @@ def _fraction(value):
     return None if np.isnan(value) else float(value)
 
 
-def evaluate_run(run, data=None, split="val", ignore_label=None, progress=None, gallery=None, **options):
+def evaluate_run(
+    run,
+    data=None,
+    split="val",
+    ignore_label=None,
+    progress=None,
+    gallery=None,
+    *,
+    mask_colors=None,
+    reduce_zero_label=None,
+    **options,
+):
     """Measures a run's best model on a split of a data set.
 
     Args:
@@ -107,6 +118,8 @@ def evaluate_run(run, data=None, split="val", ignore_label=None, progress=None, 
         ignore_label: a mask value that is ignored besides 255; None for what the run was trained with.
         progress: wraps the images and is given their `total`, such as `tqdm.tqdm`.
         gallery: a `report.Gallery` that is shown each picture.
+        mask_colors, reduce_zero_label: what masks mean, as for `load_dataset`; where neither is given, what
+            they meant when the run was trained.
         **options: `averaging`, `crf` and `threshold` of `Predictor`.
 
     Returns:
@@ -115,7 +128,12 @@ def evaluate_run(run, data=None, split="val", ignore_label=None, progress=None, 
     Raises:
         InputError: the data set is not right, has no such split, or has other classes than the run.
     """
-    dataset = _dataset_for(run, data, ignore_label)
+    meant = {
+        "ignore_label": ignore_label,
+        "mask_colors": mask_colors,
+        "reduce_zero_label": reduce_zero_label,
+    }
+    dataset = _dataset_for(run, data, meant)
     names = [_name(sample) for sample in dataset.split(split)]
     check_dataset(dataset)
     watch = gallery and (lambda number, *pictures: gallery.add(names[number], *pictures))
@@ -128,11 +146,13 @@ def _name(sample):
     return sample.image.name if isinstance(sample, Sample) else sample.name
 
 
-def _dataset_for(run, data, ignore_label):
+def _dataset_for(run, data, meant):
     source = run.config.get("data") if data is None else data
     options = run.data_options
-    if ignore_label is not None:
-        options["ignore_label"] = ignore_label
+    given = {name: value for name, value in meant.items() if value is not None}
+    if {"mask_colors", "reduce_zero_label"} & given.keys():  # Which contradict each other.
+        options |= {"mask_colors": None, "reduce_zero_label": None}
+    options |= given
     dataset = load_dataset(source, **options)
     is_named = dataset.is_named
     # Masks alone do not name a class that is in none of them, nor the one beside the background.
