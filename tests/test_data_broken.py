@@ -194,13 +194,13 @@ def test_training_prints_what_the_check_warns_of(folder, tmp_path, capsys):
 
 def test_a_folder_without_training_pairs_is_told(folder):
     (folder / "dataset.json").write_text('{"splits": {"val": {"images": "images", "masks": "masks"}}}')
-    (problem,) = examine(folder, lambda pairs, total: pairs).warnings
+    (problem,) = examine(folder).warnings
     assert "has no train split, only val" in problem.text
 
 
 def test_an_ignored_class_is_told(folder):
     (folder / "dataset.json").write_text('{"classes": ["x", "y", "z"], "ignore_label": 1}')
-    found = {problem.kind: problem.text for problem in examine(folder, lambda pairs, total: pairs).warnings}
+    found = {problem.kind: problem.text for problem in examine(folder).warnings}
     assert sorted(found) == ["ignored", "split"]
     assert "the class y has the value 1, which is ignored" in found["ignored"]
 
@@ -209,7 +209,7 @@ def test_an_ignored_class_is_told(folder):
 def test_palettes_that_agree_or_say_nothing_pass(folder, palette):
     for index in range(6):
         _mask((MASK + index) % 3, PALETTE, 8, palette, index=index)(folder)
-    assert examine(folder, lambda pairs, total: pairs).errors == []
+    assert examine(folder).errors == []
 
 
 def test_the_flags_for_masks_reach_the_doctor_and_its_fix(folder, tmp_path, capsys):
@@ -225,7 +225,7 @@ def test_the_flags_for_masks_reach_the_doctor_and_its_fix(folder, tmp_path, caps
 def test_unnamed_ids_from_one_are_suggested_to_be_shifted(folder):
     (folder / "dataset.json").unlink()
     _masks(png(MASK + 1))(folder)
-    report = examine(folder, lambda pairs, total: pairs)
+    report = examine(folder)
     assert report.suggestion["reduce_zero_label"]
     assert any("--reduce-zero-label" in problem.text for problem in report.warnings)
 
@@ -235,15 +235,15 @@ def test_smeared_masks_get_no_suggestion_of_classes(folder):
     smeared = np.where(MASK > 0, 100, 0)
     smeared[::9, ::9] = np.arange(6 * 8).reshape(6, 8) % 20 + 80
     _masks(png(smeared))(folder)
-    report = examine(folder, lambda pairs, total: pairs)
+    report = examine(folder)
     assert "went through JPEG or smooth scaling" in report.errors[0].text
     assert "mask_values" not in report.suggestion
 
 
 def test_the_sheet_shows_the_pairs_with_problems_first(folder):
-    sound = draw_sheet(examine(folder, lambda pairs, total: pairs), 1)
+    sound = draw_sheet(examine(folder), 1)
     (folder / "images/3.jpg").write_bytes(encode(picture(*SIZE, seed=3) * 0, ".jpg"))
     _mask(np.where(MASK == 2, 99, MASK))(folder)
-    sheet = draw_sheet(examine(folder, lambda pairs, total: pairs), 2)
+    sheet = draw_sheet(examine(folder), 2)
     assert sheet.shape[0] > sound.shape[0]
     assert sheet[100:150, 100:150].max() == 0  # The black image is on top.

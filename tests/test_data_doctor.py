@@ -17,10 +17,6 @@ SIZE = (48, 64)
 MASK = np.arange(48 * 64).reshape(SIZE) // 16 % 3
 
 
-def _progress(iterable, total):
-    return iterable
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Sixteen sound pairs, eight of them for validation."""
@@ -37,12 +33,8 @@ def _kinds(problems):
     return sorted(problem.kind for problem in problems)
 
 
-def _examine(root):
-    return examine(root, _progress)
-
-
 def test_a_sound_folder_is_clean(folder, capsys):
-    report = _examine(folder)
+    report = examine(folder)
     assert (report.errors, report.warnings, report.status) == ([], [], 0)
     assert main(["doctor", str(folder)]) == 0
     assert "errors: none" in capsys.readouterr().out
@@ -54,7 +46,7 @@ def test_pixels_images_and_weights_are_counted(folder):
     for path in folder.glob("train/m/*"):
         path.write_bytes(png(mask))
     (folder / "train/m/0.png").write_bytes(png(mask * 0))
-    report = _examine(folder)
+    report = examine(folder)
     assert report.pixels["train"].tolist() == [48 * 64 + 7 * 24 * 64, 7 * 12 * 64, 7 * 6 * 64]
     assert report.images["train"].tolist() == [8, 7, 7]
     assert report.ignored["train"] == 7 * 6 * 64
@@ -118,7 +110,7 @@ ERRORS = [
 @pytest.mark.parametrize("spoil, kind, message", ERRORS)
 def test_a_defect_alone_is_named_by_the_doctor_and_stops_the_training(folder, spoil, kind, message, capsys):
     spoil(folder)
-    report = _examine(folder)
+    report = examine(folder)
     assert _kinds(report.errors) == [kind]
     assert report.status == 2
     assert main(["doctor", str(folder)]) == 2
@@ -147,7 +139,7 @@ def test_all_defects_together_are_all_named(folder):
         (folder / "train/i/3.jpg").write_bytes(encode(picture(*SIZE, seed=50 + index), ".jpg"))
         (folder / "train/m/3.png").write_bytes(png(MASK))
     _leak(folder)
-    found = _examine(folder).errors
+    found = examine(folder).errors
     assert _kinds(found) == ["color", "leak", "orphan", "size", "unreadable", "unreadable", "value"]
     for index in range(len(spoilers)):
         assert sum(f"bad{index}." in problem.text.split(": ")[0] for problem in found) == 1
@@ -156,7 +148,7 @@ def test_all_defects_together_are_all_named(folder):
 def test_absent_classes_are_told(folder):
     for path in folder.glob("val/m/*"):
         path.write_bytes(png(MASK % 2))
-    report = _examine(folder)
+    report = examine(folder)
     assert _kinds(report.warnings) == ["absent"]
     assert "val holds no pixel of z" in report.warnings[0].text
     assert main(["doctor", str(folder)]) == 1
@@ -164,7 +156,7 @@ def test_absent_classes_are_told(folder):
 
 def test_the_same_image_twice_is_told(folder):
     shutil.copy(folder / "train/i/3.jpg", folder / "train/i/5.jpg")
-    (report,) = _examine(folder).warnings
+    (report,) = examine(folder).warnings
     assert report.kind == "duplicate"
     assert "5.jpg: the same file as" in report.text
 
@@ -172,7 +164,7 @@ def test_the_same_image_twice_is_told(folder):
 def test_an_image_that_was_encoded_anew_is_found_in_the_other_split(folder):
     image = picture(*SIZE, seed=3)
     (folder / "val/i/6.jpg").write_bytes(encode(cv2.GaussianBlur(image, (3, 3), 0), ".png"))
-    (report,) = _examine(folder).warnings
+    (report,) = examine(folder).warnings
     assert report.kind == "similar"
     assert "6.jpg: looks like" in report.text
     assert "they are in train and val" in report.text
@@ -180,7 +172,7 @@ def test_an_image_that_was_encoded_anew_is_found_in_the_other_split(folder):
 
 def test_a_mask_of_nothing_but_void_is_told(folder):
     (folder / "train/m/3.png").write_bytes(png(MASK * 0 + 255))
-    (report,) = _examine(folder).warnings
+    (report,) = examine(folder).warnings
     assert report.text.endswith("3.png: every pixel is ignored; label it or leave the pair out.")
 
 

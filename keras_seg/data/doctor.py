@@ -65,7 +65,7 @@ class Report:
         return FAILED if self.errors else WARNED if self.warnings else CLEAN
 
 
-def examine(source, progress=iter, **options) -> Report:
+def examine(source, progress=None, **options) -> Report:
     """Reads everything once, with all cores.
 
     Args:
@@ -138,7 +138,9 @@ def _look(splits, by_color, kind, progress):
     places = [(split, sample) for split, samples in splits.items() for sample in samples]
     look = partial(inspect_pair, by_color=by_color, with_print=True, kind=kind)
     facts = {split: [] for split in splits}
-    seen = progress(parallel_map(look, [sample for _, sample in places]), total=len(places))
+    seen = parallel_map(look, [sample for _, sample in places])
+    if progress:
+        seen = progress(seen, total=len(places))
     for (split, _), fact in zip(places, seen, strict=True):
         facts[split].append(fact)
     return facts
