@@ -20,7 +20,7 @@ SHORT = {
     "clients": range(4),
     "pictures": range(28, 88),
     "bombs": range(3, 60, 11),
-    "responses": range(1000, 1060),
+    "responses": range(1000, 1040),
     "weights": range(1000, 1060),
     "datasets": range(1, 21),
     "runs": runs.SHORT[7:27],

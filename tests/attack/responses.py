@@ -71,7 +71,8 @@ def ask(case, place):
     is_labels = case.suffix.endswith("labels")
     server.labels, server.hostile = (sent, None) if is_labels else (None, sent)
     timeout = _DRIPPING if case.contents.startswith(b"slow") else _TIMEOUT
-    with Client(server.address, "m", timeout=timeout, retries=0) as client:
+    # One more try, since a damaged response can hide that the server closes the connection after it.
+    with Client(server.address, "m", timeout=timeout, retries=1) as client:
         return _labels(client) if is_labels else _masks(client, Path(place.scratch, "responses"))
 
 
