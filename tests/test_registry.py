@@ -33,7 +33,7 @@ def run_python(folder, *arguments):
 
 def test_an_installed_package_of_one_file_is_known_to_every_command(tmp_path):
     install(tmp_path)
-    options = ("-p", "no:cacheprovider", "-k", "listed or its_network")
+    options = ("-p", "no:cacheprovider", "-k", "listed or trains_and_predicts")
     done = run_python(tmp_path, "-m", "pytest", *options, "tests/plugin/commands.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout

@@ -33,14 +33,22 @@ def train(folder, run, *model):
     assert (run / "export" / "1" / "saved_model.pb").is_file()
 
 
-def test_its_network_trains_predicts_and_is_exported(folder, tmp_path):
-    run, masks, export = (tmp_path / name for name in ("run", "masks", "export"))
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "run"
     train(folder, run, "acme_net")
-    command("predict", "--run", run, folder / "images" / "val", "--output", masks)
-    assert len(list(masks.glob("*.png"))) == 2
-    command("export", "--run", run, "--output", export / "1")
-    assert (export / "1" / "saved_model.pb").is_file()
+    return run
+
+
+def test_its_network_trains_and_predicts(run, folder, tmp_path):
     assert json.loads((run / "config.json").read_text())["freeze_encoder"] == 2
+    command("predict", "--run", run, folder / "images" / "val", "--output", tmp_path)
+    assert len(list(tmp_path.glob("*.png"))) == 2
+
+
+def test_its_network_is_exported_by_the_command_too(run, tmp_path):
+    command("export", "--run", run, "--format", "onnx", "--output", tmp_path)
+    assert list(tmp_path.rglob("*.onnx"))
 
 
 def test_its_encoder_is_trained_under_a_network_of_ours(folder, tmp_path):
