@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_seg.encoders import RESNETS, encoder_layers, freeze_encoder, resnet
+from keras_seg.encoders import RESNETS, encoder_layers, freeze_encoder, mark_encoder, resnet
 from keras_seg.errors import InputError
+from keras_seg.layers import Preprocessing
 from keras_seg.models import build_model
 from keras_seg.registry import encoders
 from tests.model_helpers import build_narrow
@@ -141,6 +142,13 @@ def test_a_network_of_other_stages_or_none_is_refused():
     other = keras.Model(image, keras.layers.Conv2D(2, 1)(image), name="other")
     with pytest.raises(InputError, match="other does not say which of its layers are the encoder"):
         freeze_encoder(other)
+
+
+def test_a_stage_that_ends_in_an_operation_is_refused():
+    image = keras.Input((None, None, 3))
+    x = Preprocessing("none")(image)
+    with pytest.raises(ValueError, match="a stage must end in a layer, such as Add"):
+        mark_encoder(image, [x + x])
 
 
 def test_wrong_arguments_name_the_choices():

@@ -39,10 +39,15 @@ def mark_encoder(image, maps):
 
     Args:
         image: The network's input, which a layer `Preprocessing` reads.
-        maps: Where the encoder's stages end, finest first.
+        maps: Where the encoder's stages end, finest first: outputs of layers.
+
+    Raises:
+        ValueError: One is the output of an operation such as `x + y`, which a file does not name.
     """
     encoder = keras.Model(image, list(maps))
-    _preprocessing(encoder).stage_ends = encoder.output_names
+    if not set(encoder.output_names) <= {layer.name for layer in encoder.layers}:
+        raise ValueError("a stage must end in a layer, such as Add, not in an operation, such as x + y.")
+    _preprocessing(encoder).stage_ends = tuple(encoder.output_names)
 
 
 def encoder_layers(network, stages=None):
