@@ -10,7 +10,7 @@ from keras_seg.cli import main
 from keras_seg.data.bands import RGB
 from keras_seg.errors import InputError
 from keras_seg.files import check_targets
-from keras_seg.inference import Prediction, predict_files, read_image
+from keras_seg.inference import Prediction, predict_files
 
 
 def predict_all(paths, output, **wanted):
@@ -19,9 +19,6 @@ def predict_all(paths, output, **wanted):
         model=SimpleNamespace(name="tiny"),
         classes=("dark", "bright"),
         colors=np.array([[0, 0, 0], [255, 0, 0]], np.uint8),
-        model=SimpleNamespace(name="stub"),
-        images=RGB,
-        read=read_image,
         predict=lambda image: Prediction(np.zeros(image.shape[:2], np.uint8), np.ones(image.shape[:2])),
     )
     return predict_files(predictor, paths, output, **wanted)
