@@ -18,6 +18,7 @@ from keras_seg.data import (
     train_batches,
 )
 from keras_seg.data.augment import COLOR_FACTORS, _color_map, augment
+from keras_seg.data.bands import RGB, ImageKind
 from keras_seg.data.reading import read_header
 from keras_seg.errors import InputError
 
@@ -97,9 +98,11 @@ def test_a_data_set_beyond_the_memory_is_not_cached(folder, monkeypatch):
     headers = [read_header(sample) for sample in folder.split("train")]
     size = len(headers) * 30 * 40 * 4
     monkeypatch.setattr(pipeline, "available_memory", lambda: 4 * size + 4)
-    assert pipeline._fits(headers)
+    assert pipeline._fits(headers, RGB)
+    assert not pipeline._fits(headers, ImageKind(5))
+    assert not pipeline._fits(headers, ImageKind(1, "uint16"))
     monkeypatch.setattr(pipeline, "available_memory", lambda: 4 * size)
-    assert not pipeline._fits(headers)
+    assert not pipeline._fits(headers, RGB)
 
 
 def test_types_and_shapes_are_what_models_take(folder):
