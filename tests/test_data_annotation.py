@@ -34,9 +34,9 @@ def blobs(size, num_classes, seed):
     return mask.astype(np.uint8)
 
 
-def predict(folder, names, **wanted):
+def predict(folder, names, sizes=SIZES, **wanted):
     """Writes images and predictions for them; returns the masks by the images' stems."""
-    masks = {f"photo {index}": blobs(size, len(names), index) for index, size in enumerate(SIZES)}
+    masks = {f"photo {index}": blobs(size, len(names), index) for index, size in enumerate(sizes)}
     (folder / "photos").mkdir()
     paths = []
     for index, (stem, mask) in enumerate(masks.items()):

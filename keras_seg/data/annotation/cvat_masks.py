@@ -43,17 +43,20 @@ def read(source: Path, files: dict, images: Path | None) -> Annotations:
 
 
 def _read_labels(source, text):
-    """Lines of NAME:RED,GREEN,BLUE:PARTS:ACTIONS."""
+    """Lines of NAME:RED,GREEN,BLUE:PARTS:ACTIONS; where none has a color, they have Pascal VOC's."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    names = [line.split(":")[0] for line in lines]
+    if not any(line.split(":")[1] for line in lines):
+        return dict(zip(names, map(tuple, default_colors(len(names)).tolist()), strict=True))
     colors = {}
-    for line in text.splitlines():
-        if line.strip() and not line.startswith("#"):
-            name, color = line.split(":")[:2]
-            red, green, blue = (int(number) for number in color.split(","))
-            if not all(0 <= number <= 255 for number in (red, green, blue)):
-                raise ValueError(f"{name} has the color {color}")
-            if (red, green, blue) in colors.values():
-                raise InputError(f"{source}: {LABELS} has the color {color} twice; no mask can tell them.")
-            colors[name] = (red, green, blue)
+    for line in lines:
+        name, color = line.split(":")[:2]
+        red, green, blue = (int(number) for number in color.split(","))
+        if not all(0 <= number <= 255 for number in (red, green, blue)):
+            raise ValueError(f"{name} has the color {color}")
+        if (red, green, blue) in colors.values():
+            raise InputError(f"{source}: {LABELS} has the color {color} twice; no mask can tell them.")
+        colors[name] = (red, green, blue)
     return colors
 
 
