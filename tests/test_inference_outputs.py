@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_seg.data.bands import RGB
 from keras_seg.errors import InputError
 from keras_seg.inference import Prediction, predict_files, write_image
 
@@ -21,6 +22,8 @@ def predict(tmp_path):
     predictor = SimpleNamespace(
         classes=CLASSES,
         model=SimpleNamespace(name="unet"),
+        images=RGB,
+        threshold=None,
         colors=np.eye(3, dtype=np.uint8) * 255,
         predict=lambda image: Prediction(MASK, PROBABILITIES.max(-1)),
         probabilities=lambda image: PROBABILITIES,
