@@ -19,6 +19,7 @@ from keras_seg.data.annotation.conversion import draw_mask
 from keras_seg.data.annotation.formats import FORMATS, read_annotations
 from keras_seg.data.annotation.raster import find_crossing
 from keras_seg.data.bands import RGB
+from keras_seg.errors import InputError
 from keras_seg.inference import Prediction, predict_files
 
 SIZES = ((17, 23), (40, 31), (12, 12))
@@ -104,6 +105,15 @@ def test_formats_that_list_their_classes_keep_their_ids(tmp_path, name):
     assert found == classes
     for stem, mask in masks.items():
         np.testing.assert_array_equal(back[stem], np.where(mask == 3, 0, mask))
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("cvat-masks", "a:b"), ("cvat", "a\x01b"), ("label-studio", "a\ufffeb")]
+)
+def test_a_name_that_a_format_cannot_hold_is_refused_before_a_prediction(tmp_path, name, label):
+    with pytest.raises(InputError, match="cannot hold"):
+        predict(tmp_path, ("background", label), annotations=name)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("classes", [("background", "tree", "house"), ("ground", "tree", "house")])

@@ -113,10 +113,16 @@ class Writer:
         name: Key of FORMATS.
         export: Export.
         save: Takes a path and bytes.
+
+    Raises:
+        InputError: The format cannot hold a class's name.
     """
 
     def __init__(self, name: str, export: Export, save: Callable[[Path, bytes], None]):
         self._format, self._export, self._save, self._images = FORMATS[name], export, save, []
+        if not self._format.is_per_image:
+            # Names of classes that the format cannot hold are refused before anything is predicted.
+            list(self._format.write([], export))
 
     def add(self, image) -> None:
         """Takes a PredictedImage, and writes it where its format has a file for each."""
