@@ -21,8 +21,13 @@ import pytest
 from keras import layers
 from PIL import Image
 
+from keras_seg.data.bands import RGB
+from keras_seg.inference.footprint import footprint
 from keras_seg.layers import CropLike, Preprocessing, bilinear_kernel
+from keras_seg.logits import num_logits
 from keras_seg.serving import Client, export_saved_model
+from keras_seg.serving.budget import find_limits
+from keras_seg.serving.signatures import build_signatures, served_network
 
 CLASSES = ("sky", "road", "Fußgänger")
 COLORS = ((0, 0, 0), (10, 20, 30), (255, 0, 0))
@@ -68,6 +73,14 @@ def exported():
         tile=TILE,
     )
     return Exported(model, folder)
+
+
+def signatures_of(model, classes, colors, image_size=None, threshold=None, kind=RGB, **limits):
+    """The signatures of a model that is not exported."""
+    network = served_network(model)
+    limits = find_limits(footprint(model, network.python_function, kind), num_logits(model), **limits)
+    options = {"image_size": image_size, "threshold": threshold, "kind": kind}
+    return build_signatures(network, limits, classes, colors, **options)
 
 
 class Server(NamedTuple):

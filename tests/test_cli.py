@@ -1,5 +1,6 @@
 """The command line as a user meets it: exit status, one clear line, results on standard output."""
 
+import re
 import sys
 
 import cv2
@@ -132,7 +133,8 @@ def test_predict_takes_videos_beside_images_and_names_a_bad_one(run, shapes_fold
 def test_export_writes_a_version_and_refuses_to_write_over_it(run, capsys, tmp_path):
     argv = ["export", "--run", run.path, "--output", tmp_path / "7"]
     status, out, _ = run_main(capsys, *argv)
-    assert (status, out) == (0, f"written to {tmp_path / '7'}\n")
+    assert status == 0 and out.startswith(f"written to {tmp_path / '7'}\nimages up to ")
+    assert re.search(r" in tiles of \d+ x \d+ pixels .* a request takes 8 GB at most\n$", out)
     assert (tmp_path / "7" / "saved_model.pb").is_file()
     status, _, err = run_main(capsys, *argv)
     assert status == 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 from keras import layers
-from serving_helpers import CLASSES, COLORS, NAME, exported, tiny_network
+from serving_helpers import CLASSES, COLORS, NAME, exported, signatures_of, tiny_network
 
 from keras_seg.cli import main
 from keras_seg.errors import InputError
@@ -116,9 +116,7 @@ def test_a_configuration_that_was_edited_is_kept(tmp_path):
 
 
 def test_arrays_can_be_held_to_one_size_for_batching():
-    from keras_seg.serving.signatures import build_signatures
-
-    signatures = build_signatures(exported().model, CLASSES, COLORS, image_size=(16, 24))
+    signatures = signatures_of(exported().model, CLASSES, COLORS, image_size=(16, 24))
     for name in ("serving_default", "logits"):
         (spec,), _ = signatures[name].structured_input_signature
         assert spec.shape == [None, 16, 24, 3]

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from serving_helpers import encoded, gif, picture
+from serving_helpers import encoded, gif, picture, signatures_of
 
 from keras_seg import InputError, build_model
 from keras_seg.data.decode import exif_orientation
 from keras_seg.data.headers import stored_size
+from keras_seg.inference.footprint import padding_of
 from keras_seg.serving.export import export_saved_model
 from keras_seg.serving.limits import within_limit
-from keras_seg.serving.signatures import build_signatures, padding_of
 
 IMAGE = picture(8, 8)
 PNG, JPEG, GIF = encoded(IMAGE, ".png"), encoded(IMAGE, ".jpg"), gif([IMAGE])
@@ -92,7 +92,7 @@ def padded():
 
 
 def test_a_limit_counts_the_pixels_that_a_network_pads_by(padded):
-    signatures = build_signatures(padded, **CLASSES, max_pixels=MOST)
+    signatures = signatures_of(padded, **CLASSES, max_pixels=MOST)
     for name in ("serving_default", "logits"):
         signatures[name](images=tf.zeros([2, 1, 1, 3], tf.uint8))
         with pytest.raises(tf.errors.InvalidArgumentError, match="too many pixels"):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from keras_seg.cli.inference_flags import bytes_of
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 
@@ -14,7 +15,7 @@ PRECISIONS = {
 LIMITS = ("max_pixels", "max_tiled_pixels", "tile")
 # Flags that are not of every format.
 FORMATS = {
-    **dict.fromkeys(("name", "warm_up", *LIMITS), ("saved_model",)),
+    **dict.fromkeys(("name", "warm_up", "memory", *LIMITS), ("saved_model",)),
     "fixed_size": ("saved_model", "litert"),
     "threshold": ("saved_model", "onnx"),
     "images": ("onnx", "litert", "saved_model --precision bfloat16"),
@@ -42,6 +43,10 @@ def add_arguments(parser):
         help="hold requests of arrays to one size, as the server's batching needs; litert: the image's size "
         "(default: that of the training)",
     )  # fmt: skip
+    parser.add_argument(
+        "--memory", type=float, metavar="GB",
+        help="for one request, with program and weights; larger images go through in tiles (default: 8)",
+    )  # fmt: skip
     parser.add_argument("--max-pixels", type=int, metavar="N", help="of a picture or request (default: 2^25)")
     parser.add_argument(
         "--max-tiled-pixels", type=int, metavar="N", help="of a picture for `tiled` (default: 2^27)"
@@ -67,6 +72,8 @@ def run(arguments):
     limits = {name: value for name in LIMITS if (value := getattr(arguments, name)) is not None}
     for name, value in limits.items():
         _check(_flag(name), [value])
+    if arguments.memory is not None:
+        limits["memory"] = bytes_of(arguments.memory)
     for size in [*arguments.warm_up, arguments.fixed_size or [1]]:
         _check("--fixed-size" if size is arguments.fixed_size else "--warm-up", size)
     precisions = _precisions(arguments.format, arguments.precision)
@@ -81,6 +88,8 @@ def run(arguments):
         found = _export_other(run, arguments, precisions)
     for path, certificate in found:
         print(f"written to {path}" + (f"\n{certificate}" if certificate else ""))
+        if arguments.format == "saved_model":
+            print(_in_words(path))
 
 
 def _export_saved_model(run, arguments, precision, limits):
@@ -103,6 +112,18 @@ def _export_saved_model(run, arguments, precision, limits):
     options |= {"classes": run.classes, "colors": run.colors, "depth": run.images.depth}
     export_saved_model(run.load_model(), folder, **options)
     return [(folder, None)]
+
+
+def _in_words(folder):
+    from keras_seg.serving.export import read_limits
+
+    found = read_limits(folder)
+    whole, most, tiled = (found[name] / 1e6 for name in ("pixels_at_once", "max_pixels", "max_tiled_pixels"))
+    return (
+        f"images up to {whole:.1f} megapixels go through the network whole, larger ones up to {most:.1f} in "
+        f"tiles of {found['tile']} x {found['tile']} pixels (`tiled`: up to {tiled:.1f}); a request takes "
+        f"{found['memory_bytes'] / 1e9:g} GB at most"
+    )
 
 
 def _export_other(run, arguments, precisions):

@@ -2,6 +2,8 @@
 
 from keras_seg.errors import InputError
 
+_MOST_GIGABYTES = 1_000_000
+
 
 def add_inference_flags(parser):
     """Adds the flags of `Averaging` and of the CRF."""
@@ -38,10 +40,23 @@ def add_inference_flags(parser):
         help="probability from which a pixel is foreground, of one class (default: the run's)",
     )
     group.add_argument(
+        "--memory",
+        metavar="GB",
+        type=float,
+        help="for one picture, with program and weights; larger ones go through in tiles (default: 8)",
+    )
+    group.add_argument(
         "--precision",
         metavar="float32|bfloat16|auto",
         help="of the arithmetic; auto: bfloat16 where the processor has it (default: float32)",
     )
+
+
+def bytes_of(gigabytes):
+    """Returns the bytes of `--memory`; raises InputError where it is no amount of memory."""
+    if not 0 < gigabytes <= _MOST_GIGABYTES:
+        raise InputError(f"--memory must be above 0 and at most {_MOST_GIGABYTES} GB, received {gigabytes:g}")
+    return int(gigabytes * 10**9)
 
 
 def predictor_options(arguments):
@@ -66,6 +81,8 @@ def predictor_options(arguments):
     options = {"averaging": Averaging(**given)}
     if arguments.threshold is not None:
         options["threshold"] = arguments.threshold
+    if arguments.memory is not None:
+        options["memory"] = bytes_of(arguments.memory)
     if arguments.crf:
         from keras_seg.inference.crf import CRF
 

@@ -24,6 +24,7 @@ LOCAL = (
     "flip",
     "tta",
     "crf",
+    "memory",
     "threshold",
     "precision",
 )

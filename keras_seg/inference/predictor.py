@@ -1,7 +1,8 @@
 """A trained model as a function from one picture to its mask."""
 
+import math
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,10 +23,13 @@ from keras_seg.logits import (
     mask_dtype,
     most_probable,
     num_classes,
+    num_logits,
     threshold_of,
 )
 from keras_seg.palette import default_colors
 from keras_seg.runs import Run
+
+LEAST_PIXELS = 1 << 16  # As many have to go through at once anyway.
 
 
 class Prediction(NamedTuple):
@@ -53,6 +57,8 @@ class Predictor:
         crf: `CRF` that refines the class probabilities along the picture's edges; None for none.
         threshold: probability from which a pixel is foreground, for a network with a single logit; None for
             the run's, else 0.5.
+        memory: bytes that an image may take, with the program and the weights; a larger one goes through the
+            network in tiles (docs/inference.md). None: 8 GB, as an export's default. TensorFlow alone.
         precision: `"float32"` or `"bfloat16"`, in which weights are rounded and all is computed but the first
             and the last layers: for processors that have instructions for it.
 
@@ -78,6 +84,7 @@ class Predictor:
         averaging=None,
         crf=None,
         threshold=None,
+        memory=None,
         precision="float32",
     ):
         if precision not in ("float32", "bfloat16"):
@@ -110,6 +117,7 @@ class Predictor:
             )
         self.averaging = averaging or Averaging()
         self.crf = crf
+        self.memory = memory
         if crf is not None and not self.images.is_rgb:
             raise InputError(
                 f"--crf goes by the colors of RGB of 8 bits, and these images are {self.images}; drop it"
@@ -177,8 +185,9 @@ class Predictor:
             return _joined(most_probable(each, self.threshold) for each in found)
         with _memory_errors_explained(images.shape[1:]):
             if self.averaging.is_whole:
-                mask, confidence = self._classify(images.astype(np.float32))
-                return Prediction(ops.convert_to_numpy(mask), ops.convert_to_numpy(confidence))
+                mask, confidence = np.moveaxis(self._classify(images.astype(np.float32)), -1, 0)
+                kind = mask_dtype(self.num_classes)
+                return Prediction(np.ascontiguousarray(mask, kind), np.ascontiguousarray(confidence))
             return _joined(self._in_bands(image) for image in images)
 
     def _in_bands(self, image):
@@ -208,30 +217,73 @@ class Predictor:
 
     @cached_property
     def _classify(self):
-        return _compiled(self._network, partial(classify, threshold=self.threshold))
+        def finish(logits):
+            mask, confidence = classify(logits, self.threshold)
+            return ops.stack([ops.cast(mask, "float32"), confidence], axis=-1)
+
+        return self._mapped(finish, 2)
 
     @cached_property
     def _logits(self):
-        network = _compiled(self._network, lambda logits: ops.cast(logits, "float32"))
-        return lambda images: ops.convert_to_numpy(network(images))
+        return self._mapped(lambda logits: ops.cast(logits, "float32"), num_logits(self.model))
+
+    def _mapped(self, finish, channels):
+        """Returns a function of images [N, H, W, 3] to what `finish` makes of logits: [N, H, W, channels]."""
+        network = _finished(self._network, finish)
+        whole = _compiled(network, (None, *self.model.inputs[0].shape[1:]))
+
+        @cache
+        def tiled():
+            # Imported here for the other backends' sake.
+            import tensorflow as tf
+
+            from keras_seg.inference.tiles import within
+
+            kind = tf.TensorSpec([None, None, channels], tf.float32)
+            return _compiled(
+                lambda image: within(network, image, self._tiling, kind), (None, None, self.images.channels)
+            )
+
+        def run(images):
+            if self._holds(images.shape):
+                return ops.convert_to_numpy(whole(images))
+            return np.stack([ops.convert_to_numpy(tiled()(image)) for image in images])
+
+        return run
+
+    def _holds(self, shape):
+        if keras.backend.backend() != "tensorflow" or math.prod(shape[:3]) <= LEAST_PIXELS:
+            return True
+        return self._tiling.holds(*shape[:3])
+
+    @cached_property
+    def _tiling(self):
+        # As above.
+        from keras_seg.inference.footprint import DEFAULT_MEMORY, footprint
+
+        memory = self.memory or DEFAULT_MEMORY
+        found = footprint(self.model, _finished(self._network, lambda logits: logits), self.images)
+        return found.tiling(memory, found.image_pixels(memory))
 
 
-def _compiled(model, finish):
-    """Returns a function from images to what `finish` makes of logits, compiled once for all sizes."""
-
+def _finished(model, finish):
     def network(images):
         logits = model(images, training=False)
         return finish(logits["out"] if isinstance(logits, dict) else logits)
 
+    return network
+
+
+def _compiled(function, shape):
+    """Returns a function of images of a shape, compiled once for all sizes."""
     if keras.backend.backend() != "tensorflow":
-        return network
+        return function
     # Keras's own predict function would be traced anew for the first few sizes, each trace with roundings
     # of its own. This one is the graph of the exported model.
     # Imported here for the other backends' sake.
     import tensorflow as tf
 
-    signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
-    return tf.function(network, input_signature=[signature], autograph=False)
+    return tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
 
 
 def _joined(predictions):

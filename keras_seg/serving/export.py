@@ -13,20 +13,16 @@ from keras_seg.data.bands import ImageKind
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.inference.bfloat16 import in_bfloat16
+from keras_seg.inference.footprint import footprint
 from keras_seg.inference.images import MAX_JPEG_SIDE
 from keras_seg.logits import num_classes, num_logits, threshold_of
 from keras_seg.palette import IGNORE
+from keras_seg.serving.budget import find_limits
 from keras_seg.serving.configs import write_configs
-from keras_seg.serving.signatures import (
-    MAX_PIXELS,
-    MAX_TILED_PIXELS,
-    build_signatures,
-    most_pixels_of_logits,
-    padding_of,
-)
+from keras_seg.serving.signatures import build_signatures, served_network
 from keras_seg.serving.warmup import MAX_RECORDS, warmup_requests, write_warmup
 
-LABELS = "labels.json"  # In the SavedModel's `assets`.
+LABELS, LIMITS = "labels.json", "limits.json"  # In the SavedModel's `assets`.
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -62,7 +58,7 @@ def export_saved_model(
             float32 beyond 8 bits.
         precision: of `PRECISIONS`; "bfloat16" halves the file, and is faster only on processors that have
             instructions for it.
-        **limits: of `build_signatures`: `max_pixels`, `max_tiled_pixels` and `tile`.
+        **limits: of `find_limits`: `memory`, `max_pixels`, `max_tiled_pixels` and `tile`.
 
     Returns:
         Path of the folder.
@@ -70,32 +66,31 @@ def export_saved_model(
     Raises:
         ValueError: `precision` is none of `PRECISIONS`.
         InputError: the folder exists or cannot be written, there are more than 255 classes, their number is
-            not the model's, a size has more pixels than a request may, or Keras runs on another backend than
-            TensorFlow.
+            not the model's, the memory is too little, a size has more pixels than a request may, or Keras
+            runs on another backend than TensorFlow.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {PRECISIONS}, received {precision!r}.")
     folder, name = Path(folder), name or model.name
     _check(model, folder, classes, colors)
     threshold = threshold_of(model, threshold)
-    most = limits.get("max_pixels", MAX_PIXELS)
-    most_tiled = limits.get("max_tiled_pixels", MAX_TILED_PIXELS)
-    _check_sizes(warm_up, image_size, most, most_tiled, padding_of(model))
-    logits_pixels = most_pixels_of_logits(most, num_logits(model))
     kind = ImageKind(model.inputs[0].shape[-1], depth)
-    requests = warmup_requests(warm_up, 1, image_size, logits_pixels, kind) if warm_up else []
+    model = in_bfloat16(model) if precision == "bfloat16" else model
+    network = served_network(model)
+    limits = find_limits(footprint(model, network.python_function, kind), num_logits(model), **limits)
+    _check_sizes(warm_up, image_size, limits)
+    requests = warmup_requests(warm_up, 1, image_size, limits.logits_pixels, kind) if warm_up else []
     if len(requests) > MAX_RECORDS:
         raise InputError(f"{len(warm_up)} warm-up sizes make more than {MAX_RECORDS} requests; name fewer")
     make_folder(folder.parent)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        network = in_bfloat16(model) if precision == "bfloat16" else model
-        options = {"image_size": image_size, "threshold": threshold, "kind": kind, **limits}
-        signatures = build_signatures(network, classes, colors, **options)
+        options = {"image_size": image_size, "threshold": threshold, "kind": kind}
+        signatures = build_signatures(network, limits, classes, colors, **options)
         labels = {"classes": list(classes), "colors": [[int(c) for c in color] for color in colors]}
         if threshold is not None:
             labels["threshold"] = threshold
-        _write(temporary, signatures, labels)
+        _write(temporary, signatures, {LABELS: labels, LIMITS: limits.content()})
         if requests:
             write_warmup(temporary, name, requests)
         temporary.rename(folder)
@@ -133,12 +128,13 @@ def _check(model, folder, classes, colors):
         )
 
 
-def _check_sizes(warm_up, image_size, max_pixels, max_tiled_pixels, padding):
+def _check_sizes(warm_up, image_size, limits):
     """A server loads no version whose own warm-up it refuses."""
-    sizes = [("--warm-up", size, max_pixels, padding) for size in warm_up]
-    sizes += [("--warm-up", size, max_tiled_pixels, (0, 0)) for size in warm_up]
+    padding = limits.tiling.padding
+    sizes = [("--warm-up", size, limits.max_pixels, padding) for size in warm_up]
+    sizes += [("--warm-up", size, limits.max_tiled_pixels, (0, 0)) for size in warm_up]
     if image_size:
-        sizes.append(("--fixed-size", image_size, max_pixels, padding))
+        sizes.append(("--fixed-size", image_size, limits.max_pixels, padding))
     for flag, (height, width), most, (rows, columns) in sizes:
         if (height + rows) * (width + columns) > most:
             raise InputError(f"{flag} {height} {width}: a request may have {most} pixels; see --max-pixels")
@@ -147,13 +143,20 @@ def _check_sizes(warm_up, image_size, max_pixels, max_tiled_pixels, padding):
             raise InputError(f"--warm-up {height} {width}: a JPEG's side has {MAX_JPEG_SIDE} pixels at most")
 
 
-def _write(folder, signatures, labels):
+def read_limits(folder):
+    """Returns what `Limits.content` says of an export."""
+    return json.loads(Path(folder, "assets", LIMITS).read_text(encoding="utf-8"))
+
+
+def _write(folder, signatures, assets):
     """Saves with TensorFlow itself, as Keras's own archive traces every function twice."""
     module = tf.Module()
     variables = {id(v): v for function in signatures.values() for v in function.variables}
     module.weights = list(variables.values())
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, LABELS)
-        path.write_text(json.dumps(labels, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        module.labels = tf.saved_model.Asset(str(path))
+        module.assets = []
+        for name, content in assets.items():
+            path = Path(scratch, name)
+            path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            module.assets.append(tf.saved_model.Asset(str(path)))
         tf.saved_model.save(module, str(folder), signatures=signatures)

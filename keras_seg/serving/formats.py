@@ -12,16 +12,20 @@ from keras_seg.data.reading import read_image, read_pair
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.inference import expand_inputs
-from keras_seg.logits import threshold_of
+from keras_seg.inference.bfloat16 import in_bfloat16
+from keras_seg.inference.footprint import footprint
+from keras_seg.logits import num_logits, threshold_of
 from keras_seg.serving import litert_export, onnx_export
+from keras_seg.serving.budget import find_limits
 from keras_seg.serving.certificate import certify
 from keras_seg.serving.export import export_saved_model
 from keras_seg.serving.litert_export import PRECISIONS, litert_runner, write_litert
 from keras_seg.serving.onnx_export import onnx_runner, write_onnx
 from keras_seg.serving.optional import import_optional
-from keras_seg.serving.signatures import MAX_PIXELS, build_network, most_pixels_of_logits
+from keras_seg.serving.signatures import build_network, served_network
 
 CHECKED, CALIBRATION = 16, 64  # Images
+LIMITS = ("memory", "max_pixels", "max_tiled_pixels", "tile")  # Options of `find_limits`.
 
 
 def export_onnx(run, folder, images=None, threshold=None):
@@ -101,17 +105,23 @@ def export_bfloat16(run, folder, images=None, **options):
     """
     images, size = images or run_images(run, "val", CHECKED), options.get("image_size")
     images = [_resized(image, tuple(size)) for image in images] if size else images
-    limit = most_pixels_of_logits(options.get("max_pixels", MAX_PIXELS), len(run.classes))
+    model = run.load_model()
+    limit = _limits(in_bfloat16(model), run.images, options).logits_pixels
     if max(image.shape[0] * image.shape[1] for image in images) > limit:
         raise InputError(
             f"the pictures to check with have more than {limit} pixels; name others with --images"
         )
-    model = run.load_model()
     options["threshold"] = threshold_of(model, options.get("threshold") or run.threshold)
     options |= {"classes": run.classes, "colors": run.colors, "depth": run.images.depth}
     export_saved_model(model, folder, precision="bfloat16", **options)
     runner, reference = saved_model_runner(folder), _reference(model)
     return [(folder, certify(folder, runner, reference, images, options["threshold"]))]
+
+
+def _limits(model, kind, options):
+    network = served_network(model)
+    asked = {name: options[name] for name in LIMITS if name in options}
+    return find_limits(footprint(model, network.python_function, kind), num_logits(model), **asked)
 
 
 def saved_model_runner(folder):

@@ -12,93 +12,90 @@ from keras_seg.acceleration import accelerate
 from keras_seg.data import decode_image
 from keras_seg.data.bands import RGB
 from keras_seg.data.decode import decode_channels
-from keras_seg.encoders import PAD_LAYER
-from keras_seg.inference import classify
 from keras_seg.inference.images import MAX_JPEG_SIDE
-from keras_seg.logits import num_logits
+from keras_seg.inference.tiles import bounded, in_tiles, within
+from keras_seg.logits import classify
 from keras_seg.serving.limits import within_limit
-from keras_seg.serving.tiles import tiled_mask
 
-MAX_PIXELS = 1 << 25  # 8 GiB for each full-size map of 64 float32 channels, such as VGG16's first
-MAX_TILED_PIXELS = 1 << 27  # 2.5 GB of kept logits at 16,384 pixels of width and 150 classes
-TILE = 512
-_MAX_MESSAGE = (1 << 31) - (1 << 20)  # Bytes; a protocol buffer ends at 2 GiB.
+_TILE_OVERLAP = 4  # Tiles of `tiled` share a quarter, those that the memory asks for less.
 _MAX_LABELS = 256  # Copies of the table of classes in one answer.
 _ALPHA, _JPEG_QUALITY = 0.5, 92  # As in the pictures that predict.py writes.
+_LABELS = tf.TensorSpec([None, None, 2], tf.uint8)  # Class ids and confidences of one image.
+_COLORS = tf.TensorSpec([None, None, 3], tf.uint8)
 
 
-def build_signatures(
-    model,
-    classes,
-    colors,
-    *,
-    image_size=None,
-    max_pixels=MAX_PIXELS,
-    max_tiled_pixels=MAX_TILED_PIXELS,
-    tile=TILE,
-    threshold=None,
-    kind=RGB,
-):
+def build_signatures(network, limits, classes, colors, *, image_size=None, threshold=None, kind=RGB):
     """Returns `{name: concrete function}` of every endpoint.
 
     Those of encoded pictures are left out where no picture holds such images.
 
     Args:
-        model: `keras.Model` from images, such as RGB [B, H, W, 3] in 0..255, to logits [B, H, W, C].
+        network: as from `served_network`.
+        limits: `Limits`.
         classes: class names in id order.
         colors: RGB per class, [C, 3].
         image_size: (height, width) that `serving_default` and `logits` are held to; None: any.
-        max_pixels: N * H * W of a request of arrays, and H * W of an encoded picture at most, with what the
-            network pads them by.
-        max_tiled_pixels: the same for `tiled`.
-        tile: height and width of its tiles.
         threshold: probability from which a pixel is foreground, for a network with a single logit.
         kind: `ImageKind` of the images.
     """
-    height, width = model.inputs[0].shape[1:3]
+    height, width = limits.footprint.size or (None, None)
     fixed = tuple(image_size or (None, None))
     arrays = [None, height or fixed[0], width or fixed[1], kind.channels]
-    network = build_network(
-        accelerate(model, "inference", device="cpu"), [None, height, width, kind.channels]
-    )
+    tiling = limits.tiling
     colors = tf.constant(colors, tf.uint8, [len(classes), 3])
 
-    padding = padding_of(model)
-    most_probable = partial(classify, threshold=threshold)
-
     def decoded(contents):
-        shape = [1, height, width, kind.channels]
-        return _checked(_reader(kind)(contents, max_pixels)[None], shape, max_pixels, padding)
+        image = _reader(kind)(contents, limits.max_pixels)
+        return _checked(image[None], [1, height, width, kind.channels], limits.max_pixels, tiling.padding)[0]
+
+    def label(images):
+        return _labeled(network, images, threshold)
+
+    def paint(images):
+        return _painted(images, label(images), colors)
 
     def classified(contents):
-        mask, confidence = most_probable(network(tf.cast(decoded(contents), tf.float32)))
-        return _png(mask), _png(_in_bytes(confidence))
+        found = within(label, decoded(contents), tiling, _LABELS)
+        return tf.io.encode_png(found[..., :1]), tf.io.encode_png(found[..., 1:])
 
     def painted(contents):
-        images = decoded(contents)
-        side = tf.reduce_max(tf.shape(images))
+        image = decoded(contents)
         # As an error of the request: JPEG's own is one of the server.
-        fits = tf.debugging.assert_less_equal(side, MAX_JPEG_SIDE, "too long for a JPEG")
+        fits = tf.debugging.assert_less_equal(
+            tf.reduce_max(tf.shape(image)), MAX_JPEG_SIDE, "too long for a JPEG"
+        )
         with tf.control_dependencies([fits]):
-            images = tf.cast(images, tf.float32)
-        paint = tf.gather(colors, tf.cast(most_probable(network(images))[0], tf.int32))
-        shown = images[..., :3] if kind.channels > 1 else tf.repeat(images, 3, axis=-1)
-        blend = (1 - _ALPHA) * shown + _ALPHA * tf.cast(paint, tf.float32)
-        return tf.io.encode_jpeg(tf.cast(tf.round(blend[0]), tf.uint8), "rgb", quality=_JPEG_QUALITY)
+            image = tf.identity(image)
+        return tf.io.encode_jpeg(within(paint, image, tiling, _COLORS), "rgb", quality=_JPEG_QUALITY)
 
     def tiled(request):
         contents, flip = request
-        image = _reader(kind)(contents, max_tiled_pixels)
-        size = height or tile, width or tile
-        return _png(tiled_mask(network, num_logits(model), image, size, flip, threshold)[None])
+
+        def averaged(images):
+            logits = network(images)
+            return tf.cond(
+                flip, lambda: (logits + network(images[:, :, ::-1])[:, :, ::-1]) / 2, lambda: logits
+            )
+
+        image = _reader(kind)(contents, limits.max_tiled_pixels)
+        overlap = min(limits.tile) // _TILE_OVERLAP
+        found = in_tiles(
+            lambda images: _labeled(averaged, images, threshold),
+            image,
+            limits.tile,
+            overlap,
+            _LABELS,
+            fixed=bool(height),
+        )
+        return tf.io.encode_png(found[..., :1])
 
     functions = {
         # The first endpoint is the one that a request without a signature name gets.
-        "serving_default": _mask_endpoint(network, most_probable, arrays, max_pixels, padding),
+        "serving_default": _mask_endpoint(bounded(label, tiling, _LABELS), arrays, limits),
         "bytes": _encoded_endpoint("mask_bytes", lambda contents: classified(contents)[0]),
         "confidence": _encoded_endpoint(("mask_bytes", "confidence_bytes"), classified),
         "overlay": _encoded_endpoint("overlay_bytes", painted),
-        "logits": _logits_endpoint(network, arrays, max_pixels, padding, num_logits(model)),
+        "logits": _logits_endpoint(network, arrays, limits),
         "tiled": _tiled_endpoint(tiled),
         "labels": _labels_endpoint(list(classes), colors),
     }
@@ -153,33 +150,47 @@ def build_network(model, shape):
     return network
 
 
-def most_pixels_of_logits(max_pixels, num_logits):
-    """Returns the pixels that a request to `logits` may have, for its answer to fit into a message."""
-    return min(max_pixels, _MAX_MESSAGE // (4 * num_logits))
+def served_network(model):
+    """Returns the accelerated model as one function of images of any number, as `build_network` does."""
+    shape = [None, *model.inputs[0].shape[1:]]
+    network = build_network(accelerate(model, "inference", device="cpu"), shape)
+    if None in shape[1:]:
+        return network
+
+    # A tile's size is known at run time only.
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, shape[-1]], tf.float32)], autograph=False)
+    def network_of_one_size(images):
+        return network.python_function(tf.ensure_shape(images, shape))
+
+    return network_of_one_size
 
 
-def padding_of(model):
-    """Returns (rows, columns) that a network puts around an image, 200 in the original FCNs: one pixel costs
-    them what 40,000 do.
-    """
-    layer = next((layer for layer in model.layers if layer.name == PAD_LAYER), None)
-    return tuple(map(sum, layer.padding)) if layer else (0, 0)
+def _labeled(network, images, threshold):
+    """Class ids and confidences of images [N, H, W, C]: uint8 [N, H, W, 2]."""
+    mask, confidence = classify(network(tf.cast(images, tf.float32)), threshold)
+    return tf.stack([mask, tf.cast(tf.round(confidence * 255), tf.uint8)], axis=-1)
 
 
-def _mask_endpoint(network, most_probable, shape, max_pixels, padding):
+def _painted(images, labels, colors):
+    paint = tf.cast(tf.gather(colors, tf.cast(labels[..., 0], tf.int32)), tf.float32)
+    shown = images[..., :3] if images.shape[-1] > 1 else tf.repeat(images, 3, axis=-1)
+    blend = (1 - _ALPHA) * tf.cast(shown, tf.float32) + _ALPHA * paint
+    return tf.cast(tf.round(blend), tf.uint8)
+
+
+def _mask_endpoint(label, shape, limits):
     def serving_default(images):
-        images = _checked(images, shape, max_pixels, padding)
-        mask, confidence = most_probable(network(tf.cast(images, tf.float32)))
-        return {"mask": mask, "confidence": _in_bytes(confidence)}
+        mask, confidence = tf.unstack(
+            label(_checked(images, shape, limits.max_pixels, limits.tiling.padding)), axis=-1
+        )
+        return {"mask": mask, "confidence": confidence}
 
     return serving_default
 
 
-def _logits_endpoint(network, shape, max_pixels, padding, channels):
-    limit = most_pixels_of_logits(max_pixels, channels)
-
+def _logits_endpoint(network, shape, limits):
     def logits(images):
-        images = _checked(_checked(images, shape, max_pixels, padding), shape, limit)
+        images = _checked(images, shape, limits.logits_pixels, limits.tiling.padding)
         return {"logits": network(tf.cast(images, tf.float32))}
 
     return logits
@@ -236,7 +247,7 @@ def _some(image_bytes):
         return tf.identity(image_bytes)
 
 
-def _checked(images, shape, max_pixels, padding=(0, 0)):
+def _checked(images, shape, max_pixels, padding):
     # The server checks the rank of nothing; an assertion on tf.rank would be folded away, this is not.
     images = tf.ensure_shape(images, shape)
     count, height, width, _ = tf.unstack(tf.shape(images, out_type=tf.int64))
@@ -249,12 +260,3 @@ def _checked(images, shape, max_pixels, padding=(0, 0)):
     )
     with tf.control_dependencies(checks):
         return tf.identity(images)
-
-
-def _in_bytes(confidence):
-    return tf.cast(tf.round(confidence * 255), tf.uint8)
-
-
-def _png(maps):
-    """Encodes uint8 [1, H, W] as a grey PNG."""
-    return tf.io.encode_png(tf.transpose(maps, [1, 2, 0]))

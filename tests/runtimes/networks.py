@@ -18,8 +18,10 @@ from serving_helpers import (
     turned_jpeg,
 )
 from test_serving_malformed import MALFORMED
+from tiles_by_hand import tiled_by_hand
 
-from keras_seg.inference import Averaging, Prediction, Predictor, read_image
+from keras_seg.inference import Prediction, Predictor, read_image
+from keras_seg.logits import most_probable, softmax
 from keras_seg.models import build_model
 from keras_seg.palette import default_colors
 from keras_seg.serving import export_saved_model
@@ -130,15 +132,20 @@ def export(name, folder, *, full=False):
         tuple(_see(whole, image) for image in IMAGES),
         tuple(_see(whole, _read(contents)) for contents in FILES),
         _see(whole, _read(WEBP)),
-        tuple(
-            _see(Predictor(model, averaging=Averaging(window=(TILE, TILE), flip=flip)), LARGE)
-            for flip in FLIPS
-        ),
+        tuple(_see_tiled(model, flip) for flip in FLIPS),
     )
 
 
 def _see(predictor, image):
     return Seen(image, predictor.predict(image), predictor.probabilities(image))
+
+
+def _see_tiled(model, flip):
+    def network(images):
+        return np.asarray(model(images.astype("float32"), training=False))
+
+    probabilities = softmax(tiled_by_hand(network, LARGE, TILE, flip).astype("float32"))
+    return Seen(LARGE, Prediction(*most_probable(probabilities)), probabilities)
 
 
 def _read(contents):
