@@ -10,7 +10,7 @@ PAGE = (TESTS.parent / "docs/data.md").read_text(encoding="utf-8")
 def test_every_test_that_the_page_names_exists():
     named = set(re.findall(r"`(test_\w+)`", PAGE))
     existing = set()
-    for path in TESTS.glob("test_data_*.py"):
+    for path in TESTS.glob("test_*.py"):
         existing |= set(re.findall(r"^def (test_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE))
     assert len(named) > 30
     assert named <= existing
