@@ -7,6 +7,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_seg import InputError, Predictor, Run, TrainConfig, train
 from keras_seg.data import eval_batches, load_dataset, write_shapes
@@ -137,3 +138,10 @@ def test_a_validation_that_costs_more_than_the_training_says_how_to_have_less(ea
 def measured(run, dataset, count):
     batches = eval_batches(dataset, "val", limit=count)
     return evaluate(run.load_model(), batches, dataset.classes)["mean_iou"]
+
+
+def test_tensorflow_is_left_as_it_was(eager, shapes_folder, tmp_path):
+    small = {"model_options": {"widths": [4, 8], "decoder_widths": [4]}, "epochs": 1}
+    assert train(config(shapes_folder, tmp_path / "run", **small)).config["deterministic"]
+    with tf.Graph().as_default():
+        tf.random.normal([1])  # Refused without a seed where operations must be deterministic.

@@ -24,8 +24,6 @@ def training(network, size, batch_size, num_classes=21, precision="float32"):
     Returns:
         `(step, facts)` for a contender; a step is `facts["steps"]` batches.
     """
-    if not tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.enable_op_determinism()  # As `train.py` does on a CPU.
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(precision)
     config = TrainConfig(model=network, weights="none", optimizer="sgd", precision=precision)

@@ -89,7 +89,10 @@ def _for_this_machine(config, report):
     if line is not None:
         report(line)
     deterministic = not hardware.capabilities if config.deterministic is None else config.deterministic
-    if deterministic:
+    # It stays on in this process, since TensorFlow has no public way back. On a CPU it would only keep
+    # its user from XLA and from random numbers without seeds: there, the networks' operations
+    # add in one order by themselves.
+    if deterministic and hardware.capabilities:
         tf.config.experimental.enable_op_determinism()
     return config.replace(precision=precision, deterministic=deterministic)
 
