@@ -93,7 +93,7 @@ def test_unet_without_batch_norm_has_the_papers_convolutions_only():
     ("name", "options", "message"),
     (
         ("fcn7", {}, "model must be one of fcn8, .*received 'fcn7'"),
-        ("unet", {"stride": 8}, "unet has no option 'stride'; it has widths"),
+        ("unet", {"stride": 8}, "unet has no option 'stride'; it has encoder, widths"),
         ("unet", {"decoder_widths": (8, 8)}, r"decoder_widths must have 4 entries, received \(8, 8\)"),
         ("pspnet", {"output_stride": 4}, "output_stride must be one of"),
     ),

@@ -1,6 +1,6 @@
 """The layers that Keras lacks; each works at any height and width on every Keras backend."""
 
-from keras_seg.layers.cropping import CropLike, PadLike
+from keras_seg.layers.cropping import CropLike
 from keras_seg.layers.former_names import register_former_names
 from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
 from keras_seg.layers.mirroring import MirrorPadding2D
@@ -19,7 +19,6 @@ __all__ = [
     "MaxPoolingWithIndices2D",
     "MaxUnpooling2D",
     "MirrorPadding2D",
-    "PadLike",
     "Preprocessing",
     "ResizeLike",
     "bilinear_kernel",

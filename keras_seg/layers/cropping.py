@@ -1,4 +1,4 @@
-"""Cropping and padding one feature map to the size of another."""
+"""Bringing one feature map to the size of another."""
 
 import keras
 from keras import ops
@@ -25,6 +25,9 @@ class CropLike(keras.layers.Layer):
 
     Args:
         offset: First row and column that stays, in pixels.
+        pad: Whether a map that is smaller than the reference gets zeros around it, half of them on each
+            side and the odd one last. So U-Net's seed fits odd sizes: a 2x2 pool rounds down, and the
+            upsampled map is one pixel short. Else it must not be smaller.
 
     Call arguments:
         inputs: `[x, reference]`, `[B, H + offset or more, W + offset or more, C]` and `[B, H, W, D]`.
@@ -33,43 +36,25 @@ class CropLike(keras.layers.Layer):
         `[B, H, W, C]`.
     """
 
-    def __init__(self, offset=0, **kwargs):
+    def __init__(self, offset=0, pad=False, **kwargs):
         super().__init__(**kwargs)
         self.offset = offset
+        self.pad = pad
 
     def call(self, inputs):
         x, reference = inputs
         height, width = spatial_shape(reference)
-        return x[:, self.offset : self.offset + height, self.offset : self.offset + width, :]
-
-    def compute_output_shape(self, input_shape):
-        return shape_like(*input_shape)
-
-    def get_config(self):
-        return {**super().get_config(), "offset": self.offset}
-
-
-@keras.saving.register_keras_serializable(package="keras_seg")
-class PadLike(keras.layers.Layer):
-    """Pads a map with zeros to the height and width of a reference, half of them on each side.
-
-    Where the difference is odd, the extra row or column comes last (seed of U-Net's odd sizes: a 2x2
-    pool rounds down, so the upsampled map is one pixel short).
-
-    Call arguments:
-        inputs: `[x, reference]`, `[B, H or less, W or less, C]` and `[B, H, W, D]`.
-
-    Returns:
-        `[B, H, W, C]`.
-    """
-
-    def call(self, inputs):
-        x, reference = inputs
+        x = x[:, self.offset : self.offset + height, self.offset : self.offset + width, :]
+        if not self.pad:
+            return x
         margins = []
-        for size, target in zip(spatial_shape(x), spatial_shape(reference), strict=True):
+        for size, target in zip(spatial_shape(x), (height, width), strict=True):
             missing = target - size
             margins.append((missing // 2, missing - missing // 2))
         return ops.pad(x, ((0, 0), *margins, (0, 0)))
 
     def compute_output_shape(self, input_shape):
         return shape_like(*input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "offset": self.offset, "pad": self.pad}

@@ -1,12 +1,24 @@
-"""Names that files of earlier versions have for layers of Keras."""
+"""Names that files of earlier versions have for layers of Keras and of this package."""
 
 import keras
+
+from keras_seg.layers.cropping import CropLike
+
+
+class PadLike(CropLike):
+    """What padded alone, before `CropLike` did."""
+
+    @classmethod
+    def from_config(cls, config):
+        return CropLike(pad=True, **config)
+
 
 FORMER_NAMES = {
     "DilatedConv2D": keras.layers.Conv2D,
     "PatchConv2D": keras.layers.Conv2D,
     "PointwiseConv2D": keras.layers.Conv2D,
     "FusedBatchNormalization": keras.layers.BatchNormalization,
+    "PadLike": PadLike,
 }
 
 

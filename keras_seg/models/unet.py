@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from keras_seg.encoders import mark_encoder
-from keras_seg.layers import CropLike, MirrorPadding2D, PadLike, ResizeLike
+from keras_seg.layers import CropLike, MirrorPadding2D, ResizeLike
 from keras_seg.layers.halving import BilinearUpSampling2D, FloorMaxPooling2D
 from keras_seg.models.blocks import classify, encode, read_image, segmentation_model
 from keras_seg.pretrained.torch_names import vgg16_sequence
@@ -21,12 +21,6 @@ def double_conv(x, filters, name, *, mid_filters=None, batch_norm=True, padding=
             x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn{index}")(x)
         x = layers.ReLU(name=f"{name}_relu{index}")(x)
     return x
-
-
-def fit(x, skip, name):
-    """Pads a doubled map that a pool had rounded down; a single pixel had not, so it is cropped."""
-    x = CropLike(name=f"{name}_crop")([x, skip])
-    return PadLike(name=f"{name}_pad")([x, skip])
 
 
 def unet(
@@ -89,7 +83,9 @@ def unet(
             x = layers.Conv2DTranspose(x.shape[-1] // 2, 2, strides=2, name=f"up{level}_upsample")(x)
         else:
             x = BilinearUpSampling2D(2, align_corners=True, name=f"up{level}_upsample")(x)
-        x = layers.Concatenate(name=f"up{level}_concat")([skip, fit(x, skip, f"up{level}")])
+        # A doubled map that a pool had rounded down is padded; a single pixel had not been, and is cropped.
+        x = CropLike(pad=True, name=f"up{level}_fit")([x, skip])
+        x = layers.Concatenate(name=f"up{level}_concat")([skip, x])
         x = double_conv(x, width, f"up{level}", mid_filters=x.shape[-1] // 2, batch_norm=batch_norm)
     x = classify(x, num_classes, dtype="float32", name="logits")
     return keras.Model(image, x, name=name)
