@@ -9,6 +9,7 @@ by the C++ loader of TensorFlow Serving, without TensorFlow's Python code.
 import os
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,8 @@ def _keras():
 def _savedmodel():
     from tests.savedmodel_runner import Session
 
-    return lambda path, images: Session(path).run("logits", {"images": images})["logits"]
+    loaded = lru_cache(maxsize=1)(Session)  # Loading takes seconds, and tests ask one export several times.
+    return lambda path, images: loaded(path).run("logits", {"images": images})["logits"]
 
 
 def main(kind):

@@ -135,7 +135,7 @@ def test_assign_gives_every_variable_its_array():
         layer.name: {v.name: noise(*v.shape, seed=index) for index, v in enumerate(layer.weights)}
         for layer in model.layers[1:]
     }
-    assert assign(model, weights) == ((), None, (), ())
+    assert assign(model, weights) == ((), None, (), (), None)
     for layer in model.layers[1:]:
         for variable in layer.weights:
             np.testing.assert_array_equal(variable, weights[layer.name][variable.name])

@@ -395,7 +395,8 @@ def test_predict_py_overwrites_nothing(names, text, tmp_path, capsys):
 
 def test_a_model_is_asked_for(tmp_path, capsys):
     assert main(["a.png", "--output", str(tmp_path)], program="predict.py") == 2
-    assert "name a run folder with --run, or a server with --server" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "name a run folder with --run, a published network with --pretrained, or a server" in error
 
 
 def test_the_client_imports_no_tensorflow():

@@ -15,7 +15,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from test_training_resume import state_digest
 
 from keras_seg import InputError, Run, TrainConfig, train
 from keras_seg.data import Share, eval_batches, load_dataset, train_batches, write_shapes
@@ -27,6 +26,7 @@ from keras_seg.training.distribution import Replicas
 from keras_seg.training.history import read_history
 from keras_seg.training.precision import choose_precision
 from keras_seg.training.state import states
+from tests.attack.kills import state_digest
 
 PROJECT = Path(__file__).parent.parent
 # A normalization in every block, and all else that replicas could do each for itself.

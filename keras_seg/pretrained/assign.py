@@ -7,6 +7,7 @@ import numpy as np
 from keras_seg.errors import InputError
 from keras_seg.logits import num_logits
 
+_MOST_CHANNELS = 16  # Of images; a file that claims more is not read for them.
 _LISTED = 6  # Names of each kind in an error, which stays one line.
 
 
@@ -123,7 +124,8 @@ def _adaptable(model, wanted, given, other_shape):
     if path not in other_shape or model.inputs[0].shape[-1] != wanted[path].shape[2]:
         return None
     ours, theirs = list(wanted[path].shape), list(np.shape(given[path]))
-    return path if len(theirs) == 4 and ours[:2] + ours[3:] == theirs[:2] + theirs[3:] else None
+    differs_in_channels_alone = len(theirs) == 4 and ours[:2] + ours[3:] == theirs[:2] + theirs[3:]
+    return path if differs_in_channels_alone and theirs[2] <= _MOST_CHANNELS else None
 
 
 def _is_float(dtype):
