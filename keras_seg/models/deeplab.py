@@ -2,9 +2,9 @@
 
 from keras import layers
 
-from keras_seg.classes import VOC_CLASSES
 from keras_seg.layers import ResizeLike
 from keras_seg.models.blocks import classify, conv_bn_relu, encode, fcn_head, segmentation_model
+from keras_seg.models.torchvision import torchvision_network
 from keras_seg.pretrained.torch_names import (
     RESNET,
     STEM_AND_FIRST,
@@ -14,7 +14,7 @@ from keras_seg.pretrained.torch_names import (
     conv_and_bn,
     resnet_children,
 )
-from keras_seg.rows import Network, Published
+from keras_seg.rows import Network
 
 FILTERS = 256
 
@@ -104,28 +104,13 @@ TORCHVISION_NAMES = (
 
 def _torchvision(encoder, parameters, digest):
     """The row of torchvision's DeepLab v3 on an encoder."""
-    name = f"deeplabv3_{encoder}"
-    return Network(
-        name,
+    return torchvision_network(
+        f"deeplabv3_{encoder}",
         deeplabv3,
         {"encoder": encoder, **TORCHVISION},
+        digest,
         paper="1706.05587",
         parameters=parameters,
-        counted={"aux_head": True},
-        reference="torchvision",
-        fixture=f"torchvision-{name}",
-        weights=(
-            Published(
-                f"https://download.pytorch.org/models/{name}_coco-{digest}.pth",
-                "sha256",
-                digest,
-                preprocessing="torch",
-                options={"aux_head": True},
-                pretrained=f"{name}_coco",
-                classes=VOC_CLASSES,
-            ),
-        ),
-        sources=f"torchvision {name}",
         torch_names=TORCHVISION_NAMES,
     )
 

@@ -1,8 +1,8 @@
 """FCN on ResNet: torchvision's, with one head on the last stage, and FCN-8s with its skips."""
 
-from keras_seg.classes import VOC_CLASSES
 from keras_seg.models.blocks import cropped_model, encode, fcn_head, segmentation_model
 from keras_seg.models.fcn import fuse, score, score_skip, upsample
+from keras_seg.models.torchvision import torchvision_network
 from keras_seg.pretrained.torch_names import (
     RESNET,
     STEM_AND_FIRST,
@@ -10,7 +10,7 @@ from keras_seg.pretrained.torch_names import (
     conv_and_bn,
     resnet_children,
 )
-from keras_seg.rows import Network, Published
+from keras_seg.rows import Network
 
 
 def fcn_resnet(
@@ -66,28 +66,13 @@ TORCHVISION_NAMES = (
 
 def _torchvision(encoder, parameters, digest):
     """The row of torchvision's FCN on an encoder."""
-    name = f"fcn_{encoder}"
-    return Network(
-        name,
+    return torchvision_network(
+        f"fcn_{encoder}",
         fcn_resnet,
         {"encoder": encoder},
+        digest,
         paper="1411.4038",
         parameters=parameters,
-        counted={"aux_head": True},
-        reference="torchvision",
-        fixture=f"torchvision-{name}",
-        weights=(
-            Published(
-                f"https://download.pytorch.org/models/{name}_coco-{digest}.pth",
-                "sha256",
-                digest,
-                preprocessing="torch",
-                options={"aux_head": True},
-                pretrained=f"{name}_coco",
-                classes=VOC_CLASSES,
-            ),
-        ),
-        sources=f"torchvision {name}",
         torch_names=TORCHVISION_NAMES,
     )
 
