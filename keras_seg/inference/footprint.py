@@ -123,11 +123,8 @@ def peak_bytes(graph):
         graph: `tf.Graph` of tensors whose shapes are known.
     """
     operations = graph.get_operations()
-    place, size, last = (
-        {},
-        {},
-        {},
-    )  # Tensor -> the one in whose memory it lies; that one's bytes, and its last reader.
+    place = {}  # Tensor -> the one in whose memory it lies.
+    size, last = {}, {}  # Of that one: its bytes, and its last reader.
     for index, operation in enumerate(operations):
         places = [place[tensor.ref()] for tensor in operation.inputs]
         last.update(dict.fromkeys(places, index))
