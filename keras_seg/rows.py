@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_seg.errors import InputError
 
+MAX_CHANNELS = 16  # Of images.
 NAME = re.compile(r"[A-Za-z][\w.-]*")  # Run folders and layers are called so.
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from keras_seg.data.decode import ORIENTATIONS
 from keras_seg.data.headers import NUMPY, format_name, refuse_absurd_size
 from keras_seg.errors import InputError
+from keras_seg.rows import MAX_CHANNELS
 
-MAX_CHANNELS = 16
 DEPTHS = ("uint8", "uint16", "float32")
 _FLOATS = ("float16", "float32", "float64")
 _EXTRA = "pip install 'keras-seg[multiband]'"

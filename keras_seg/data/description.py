@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_seg.classes import COLORS, MAX_CLASSES, NAMES, class_colors, class_names, is_list_of
-from keras_seg.data.bands import MAX_CHANNELS
 from keras_seg.data.samples import split_name
 from keras_seg.errors import InputError
+from keras_seg.rows import MAX_CHANNELS
 from keras_seg.texts import parse_json, read_text, shown
 
 FILE_NAME = "dataset.json"

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from keras_seg.classes import BINARY_CLASSES, MAX_CLASSES
-from keras_seg.data.bands import MAX_CHANNELS, RGB, ImageKind
+from keras_seg.data.bands import RGB, ImageKind
 from keras_seg.data.binary import binary_values, with_background
 from keras_seg.data.checks import are_colored, classes_of_values, count_values, scan_masks
 from keras_seg.data.colortables import read_color_table
@@ -17,6 +17,7 @@ from keras_seg.data.shapes import draw_shapes
 from keras_seg.data.sources import IMAGE_SUFFIXES, LIST_SUFFIXES
 from keras_seg.errors import InputError
 from keras_seg.palette import default_colors
+from keras_seg.rows import MAX_CHANNELS
 from keras_seg.texts import readable
 
 __all__ = ["IMAGE_SUFFIXES", "describe", "load_dataset", "open_source", "with_options", "with_val"]

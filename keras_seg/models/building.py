@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Mapping
 
 from keras_seg import registry
+from keras_seg.rows import MAX_CHANNELS
 
-CHANNELS = range(1, 17)
+CHANNELS = range(1, MAX_CHANNELS + 1)
 
 
 class _Builders(Mapping):

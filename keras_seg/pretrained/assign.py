@@ -6,8 +6,8 @@ import numpy as np
 
 from keras_seg.errors import InputError
 from keras_seg.logits import num_logits
+from keras_seg.rows import MAX_CHANNELS
 
-_MOST_CHANNELS = 16  # Of images; a file that claims more is not read for them.
 _LISTED = 6  # Names of each kind in an error, which stays one line.
 
 
@@ -125,7 +125,7 @@ def _adaptable(model, wanted, given, other_shape):
         return None
     ours, theirs = list(wanted[path].shape), list(np.shape(given[path]))
     differs_in_channels_alone = len(theirs) == 4 and ours[:2] + ours[3:] == theirs[:2] + theirs[3:]
-    return path if differs_in_channels_alone and theirs[2] <= _MOST_CHANNELS else None
+    return path if differs_in_channels_alone and theirs[2] <= MAX_CHANNELS else None
 
 
 def _is_float(dtype):

@@ -4,11 +4,11 @@ import importlib.util
 import math
 
 from keras_seg.data import Augmentation
-from keras_seg.data.bands import MAX_CHANNELS
 from keras_seg.errors import InputError
 from keras_seg.losses import parse_loss
 from keras_seg.losses.segmentation_loss import REDUCTIONS
 from keras_seg.models import MODELS
+from keras_seg.rows import MAX_CHANNELS
 from keras_seg.training.checkpoints import parse_interval
 from keras_seg.training.class_weights import parse_class_weights
 from keras_seg.training.distribution import DISTRIBUTIONS
