@@ -7,8 +7,8 @@ from data_helpers import picture, write_folder
 from keras_seg import palette
 from keras_seg.cli import main
 from keras_seg.data import IGNORE, ArraySample, Augmentation, Dataset, load_dataset, train_batches
-from keras_seg.data.augment import augment
-from keras_seg.data.warp import blur, warp
+from keras_seg.data.batches.augment import augment
+from keras_seg.data.batches.warp import blur, warp
 from keras_seg.errors import InputError
 
 STILL = {"flip": False, "scales": (1, 1), "color_factors": (1, 1)}

@@ -9,8 +9,8 @@ import pytest
 from data_helpers import GREY, PALETTE, encode, picture, png, write_folder
 
 from keras_seg.cli import main
-from keras_seg.data.doctor import examine
-from keras_seg.data.reports import draw_sheet
+from keras_seg.data.doctor.examination import examine
+from keras_seg.data.doctor.reports import draw_sheet
 
 SIZE = (48, 64)
 MASK = np.arange(48 * 64).reshape(SIZE) // 16 % 3

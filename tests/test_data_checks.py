@@ -4,7 +4,7 @@ from data_helpers import encode, picture, png, with_exif_orientation, write_fold
 
 from keras_seg.cli import main
 from keras_seg.data import ArraySample, Dataset, check_dataset, find_problems, load_dataset, read_image
-from keras_seg.data.doctor import examine
+from keras_seg.data.doctor.examination import examine
 from keras_seg.errors import InputError
 
 CLASSES = {"classes": ["x", "y", "z"]}

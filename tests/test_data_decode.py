@@ -18,7 +18,7 @@ from data_helpers import (
     with_exif_orientation,
 )
 
-from keras_seg.data.decode import decode_image, decode_mask
+from keras_seg.data.formats.decode import decode_image, decode_mask
 
 BYTES = [tf.TensorSpec([], tf.string)]
 IDS = np.random.default_rng(1).integers(0, 256, (7, 9))

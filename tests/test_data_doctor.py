@@ -8,7 +8,7 @@ from data_helpers import encode, picture, png, write_folder
 
 from keras_seg.cli import main
 from keras_seg.data import check_dataset, load_dataset
-from keras_seg.data.doctor import examine
+from keras_seg.data.doctor.examination import examine
 from keras_seg.errors import InputError
 from keras_seg.training.class_weights import class_weights
 

@@ -130,7 +130,7 @@ def test_other_files_and_hidden_files_are_left_alone(tmp_path):
 
 @pytest.mark.parametrize("source", [None, "shapes"])
 def test_no_source_is_the_drawn_data_set(source, monkeypatch):
-    monkeypatch.setattr("keras_seg.data.folders.draw_shapes", lambda seed: ("drawn", seed))
+    monkeypatch.setattr("keras_seg.data.folders.dataset.draw_shapes", lambda seed: ("drawn", seed))
     assert load_dataset(source, seed=3) == ("drawn", 3)
 
 

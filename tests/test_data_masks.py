@@ -6,7 +6,7 @@ import pytest
 from data_helpers import GREY, PALETTE, RGB, encode, picture, png, write_folder
 
 from keras_seg.data import IGNORE, check_dataset, eval_batches, load_dataset, read_sample
-from keras_seg.data.colortables import read_color_table
+from keras_seg.data.folders.color_tables import read_color_table
 from keras_seg.errors import InputError
 
 COLORS = [[128, 128, 128], [128, 0, 0], [0, 0, 0]]

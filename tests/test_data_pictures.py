@@ -8,7 +8,7 @@ from PIL import Image
 from serving_helpers import claims, gif
 
 from keras_seg.data import read_image, read_mask
-from keras_seg.data.reading import read_header
+from keras_seg.data.formats.reading import read_header
 from keras_seg.data.samples import Sample
 from keras_seg.errors import InputError
 from keras_seg.gif import frame_sizes

@@ -17,9 +17,9 @@ from keras_seg.data import (
     steps_per_epoch,
     train_batches,
 )
-from keras_seg.data.augment import COLOR_FACTORS, _color_map, augment
-from keras_seg.data.bands import RGB, ImageKind
-from keras_seg.data.reading import read_header
+from keras_seg.data.batches.augment import COLOR_FACTORS, _color_map, augment
+from keras_seg.data.formats.bands import RGB, ImageKind
+from keras_seg.data.formats.reading import read_header
 from keras_seg.errors import InputError
 
 

@@ -6,8 +6,8 @@ from data_helpers import PALETTE, encode, png, write_folder
 
 from keras_seg.cli import main
 from keras_seg.data import check_dataset, load_dataset
-from keras_seg.data.doctor import examine
-from keras_seg.data.writing import write_description
+from keras_seg.data.doctor.examination import examine
+from keras_seg.data.folders.writing import write_description
 from keras_seg.errors import InputError
 from keras_seg.palette import default_colors
 

@@ -7,7 +7,7 @@ from data_helpers import app_segment, encode, picture, with_exif_orientation
 from serving_helpers import claims, gif
 
 from keras_seg.data import read_image
-from keras_seg.data.decode import exif_orientation as decoders_orientation
+from keras_seg.data.formats.decode import exif_orientation as decoders_orientation
 from keras_seg.serving.image_sizes import exif_orientation, image_size
 from tests.attack.pictures import images
 

@@ -17,7 +17,7 @@ from serving_helpers import picture as smooth_picture
 from keras_seg import InputError, Predictor, Run, TrainConfig, build_model, train
 from keras_seg.cli import main
 from keras_seg.data import check_dataset, load_dataset, read_sample
-from keras_seg.data.binary import binary_line
+from keras_seg.data.folders.binary import binary_line
 from keras_seg.evaluation import evaluate, evaluate_run
 from keras_seg.inference import Averaging, classify
 from keras_seg.inference.crf import CRF

@@ -12,8 +12,8 @@ from keras import layers
 from serving_helpers import encoded, gif, picture, signatures_of
 
 from keras_seg import InputError, build_model
-from keras_seg.data.decode import exif_orientation
-from keras_seg.data.headers import stored_size
+from keras_seg.data.formats.decode import exif_orientation
+from keras_seg.data.formats.headers import stored_size
 from keras_seg.inference.footprint import padding_of
 from keras_seg.serving.export import export_saved_model
 from keras_seg.serving.limits import within_limit

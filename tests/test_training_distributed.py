@@ -18,7 +18,7 @@ import pytest
 
 from keras_seg import InputError, Run, TrainConfig, train
 from keras_seg.data import Share, eval_batches, load_dataset, train_batches, write_shapes
-from keras_seg.data.sharing import parts_of_batches, turns_of_batches
+from keras_seg.data.batches.sharing import parts_of_batches, turns_of_batches
 from keras_seg.hardware import Hardware
 from keras_seg.training import trainer
 from keras_seg.training.cluster import read_cluster

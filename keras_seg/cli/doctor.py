@@ -34,9 +34,9 @@ def run(arguments):
     import_tensorflow()
     from tqdm import tqdm
 
-    from keras_seg.data.doctor import examine
-    from keras_seg.data.reports import as_json, draw_sheet, format_report
-    from keras_seg.data.writing import write_description
+    from keras_seg.data.doctor.examination import examine
+    from keras_seg.data.doctor.reports import as_json, draw_sheet, format_report
+    from keras_seg.data.folders.writing import write_description
     from keras_seg.inference.images import write_image
 
     report = examine(arguments.folder, partial(tqdm, unit="pair", desc="doctor"), **mask_options(arguments))

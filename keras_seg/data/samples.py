@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_seg.classes import BINARY_CLASSES
-from keras_seg.data.bands import RGB, ImageKind
+from keras_seg.data.formats.bands import RGB, ImageKind
 from keras_seg.errors import InputError
 
 # What people call a split, by its name here.

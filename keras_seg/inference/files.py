@@ -4,9 +4,9 @@ import glob
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_seg.data.folders import IMAGE_SUFFIXES
-from keras_seg.data.headers import has_alpha
-from keras_seg.data.reading import read_image
+from keras_seg.data.folders.dataset import IMAGE_SUFFIXES
+from keras_seg.data.formats.headers import has_alpha
+from keras_seg.data.formats.reading import read_image
 from keras_seg.errors import InputError
 from keras_seg.files import check_beside, check_targets, regular_file
 from keras_seg.inference.outputs import Outputs, Wanted

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_seg.data import eval_batches
-from keras_seg.data.tally import median_frequency_weights
+from keras_seg.data.folders.tally import median_frequency_weights
 from keras_seg.errors import InputError
 from keras_seg.palette import IGNORE
 

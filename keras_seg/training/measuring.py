@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from keras_seg.data.bands import joined_moments, moments_of
-from keras_seg.data.reading import parallel_map, read_pair
+from keras_seg.data.formats.bands import joined_moments, moments_of
+from keras_seg.data.formats.reading import parallel_map, read_pair
 from keras_seg.training.building import build_network, first_weights
 
 

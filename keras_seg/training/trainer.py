@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_seg.data import check_dataset, load_dataset, steps_per_epoch
-from keras_seg.data.binary import binary_line
+from keras_seg.data.folders.binary import binary_line
 from keras_seg.encoders import encoder_layers
 from keras_seg.errors import InputError
 from keras_seg.hardware import find_hardware

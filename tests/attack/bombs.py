@@ -10,7 +10,7 @@ from data_helpers import app_segment, encode
 from serving_helpers import NAME, claims, gif, lossy_webp, picture, png_bomb, progressive_jpeg
 from test_serving_malformed import PICTURES
 
-from keras_seg.data.reading import read_header, read_image, read_mask
+from keras_seg.data.formats.reading import read_header, read_image, read_mask
 from keras_seg.data.samples import Sample
 from keras_seg.errors import InputError
 from keras_seg.serving import Client, ServerError

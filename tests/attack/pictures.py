@@ -9,7 +9,7 @@ from data_helpers import GREY_ALPHA, PALETTE, RGBA, encode, pillow, png, with_ex
 from PIL import Image
 from serving_helpers import gif, lossy_webp, picture, progressive_jpeg
 
-from keras_seg.data.reading import read_header, read_image, read_mask, read_mask_colors
+from keras_seg.data.formats.reading import read_header, read_image, read_mask, read_mask_colors
 from keras_seg.data.samples import Sample
 from keras_seg.errors import InputError
 from tests.attack.case import ANSWERED, REFUSED, Case, pick, refusal

@@ -10,11 +10,11 @@ from keras_seg.data.annotation.formats import read_annotations
 from keras_seg.data.annotation.raster import find_crossing, region_mask
 from keras_seg.data.annotation.runs import Runs
 from keras_seg.data.annotation.shapes import BACKGROUNDS, IGNORED
-from keras_seg.data.description import FILE_NAME, Description, read_description
-from keras_seg.data.reading import image_size
+from keras_seg.data.folders.description import FILE_NAME, Description, read_description
+from keras_seg.data.folders.pairs import list_line
+from keras_seg.data.folders.writing import check_content, content_of, write_description
+from keras_seg.data.formats.reading import image_size
 from keras_seg.data.samples import Sample, split_name
-from keras_seg.data.sources import list_line
-from keras_seg.data.writing import check_content, content_of, write_description
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder, replacing
 from keras_seg.palette import IGNORE

@@ -17,7 +17,7 @@ from keras_seg.data.annotation.shapes import (
     find_image,
     reading,
 )
-from keras_seg.data.headers import MAX_PIXELS, stored_size
+from keras_seg.data.formats.headers import MAX_PIXELS, stored_size
 from keras_seg.errors import InputError
 from keras_seg.palette import default_colors
 

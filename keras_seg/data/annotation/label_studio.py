@@ -24,8 +24,8 @@ from keras_seg.data.annotation.shapes import (
     rotated,
     text,
 )
-from keras_seg.data.headers import MAX_PIXELS
-from keras_seg.data.sources import IMAGE_SUFFIXES
+from keras_seg.data.folders.pairs import IMAGE_SUFFIXES
+from keras_seg.data.formats.headers import MAX_PIXELS
 from keras_seg.errors import InputError
 
 _UPLOAD = re.compile("^[0-9a-f]{8}-")  # What Label Studio puts before the name of an uploaded image.

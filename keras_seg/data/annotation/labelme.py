@@ -20,7 +20,7 @@ from keras_seg.data.annotation.shapes import (
     rectangle,
     text,
 )
-from keras_seg.data.headers import stored_size
+from keras_seg.data.formats.headers import stored_size
 from keras_seg.errors import InputError
 from keras_seg.texts import parse_json, read_text
 

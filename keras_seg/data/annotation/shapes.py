@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_seg.data.annotation.runs import Runs
-from keras_seg.data.sources import IMAGE_SUFFIXES
+from keras_seg.data.folders.pairs import IMAGE_SUFFIXES
 from keras_seg.errors import InputError
 
 IGNORED = "__ignore__"

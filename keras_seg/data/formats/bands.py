@@ -10,8 +10,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from keras_seg.data.decode import ORIENTATIONS
-from keras_seg.data.headers import NUMPY, format_name, refuse_absurd_size
+from keras_seg.data.formats.decode import ORIENTATIONS
+from keras_seg.data.formats.headers import NUMPY, format_name, refuse_absurd_size
 from keras_seg.errors import InputError
 from keras_seg.rows import MAX_CHANNELS
 

@@ -5,8 +5,8 @@ import dataclasses
 import tensorflow as tf
 
 from keras_seg import palette
-from keras_seg.data.checks import check_dataset
-from keras_seg.data.pipeline import train_batches
+from keras_seg.data.batches.pipeline import train_batches
+from keras_seg.data.doctor.checks import check_dataset
 from keras_seg.errors import InputError
 
 

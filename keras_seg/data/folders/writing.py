@@ -4,7 +4,7 @@ import itertools
 import json
 from pathlib import Path
 
-from keras_seg.data.description import FILE_NAME, Description, parse_description
+from keras_seg.data.folders.description import FILE_NAME, Description, parse_description
 from keras_seg.files import replacing
 
 

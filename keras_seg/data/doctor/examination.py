@@ -7,19 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_seg.data.bands import Moments, joined_moments
-from keras_seg.data.checks import problems_of
-from keras_seg.data.description import Description
-from keras_seg.data.diagnosis import class_warnings
-from keras_seg.data.duplicates import repeated_images, similar_images
-from keras_seg.data.folders import describe, image_kind, mask_colors_of, open_source, with_options, with_val
-from keras_seg.data.inspection import Problem, inspect_pair
-from keras_seg.data.reading import parallel_map
+from keras_seg.data.doctor.checks import problems_of
+from keras_seg.data.doctor.diagnosis import class_warnings
+from keras_seg.data.doctor.duplicates import repeated_images, similar_images
+from keras_seg.data.doctor.suggestions import suggest_description
+from keras_seg.data.folders.dataset import (
+    describe,
+    image_kind,
+    mask_colors_of,
+    open_source,
+    with_options,
+    with_val,
+)
+from keras_seg.data.folders.description import Description
+from keras_seg.data.folders.inspection import Problem, inspect_pair
+from keras_seg.data.folders.pairs import Found
+from keras_seg.data.folders.tally import count_classes, facts_weights
+from keras_seg.data.formats.bands import Moments, joined_moments
+from keras_seg.data.formats.reading import parallel_map
 from keras_seg.data.samples import Dataset
 from keras_seg.data.shapes import draw_shapes
-from keras_seg.data.sources import Found
-from keras_seg.data.suggestions import suggest_description
-from keras_seg.data.tally import count_classes, facts_weights
 from keras_seg.errors import InputError
 
 CLEAN, WARNED, FAILED = 0, 1, 2

@@ -5,10 +5,10 @@ from collections import Counter
 
 import numpy as np
 
-from keras_seg.data.inspection import Facts, Problem
+from keras_seg.data.folders.inspection import Facts, Problem
+from keras_seg.data.folders.tally import count_classes
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
 from keras_seg.data.samples import Dataset
-from keras_seg.data.tally import count_classes
 from keras_seg.palette import IGNORE
 
 _NEAR = 24  # Levels by which JPEG or smooth scaling moves a value, as a rule

@@ -8,9 +8,16 @@ import os
 from pathlib import Path
 
 from keras_seg.classes import VOC_CLASSES
-from keras_seg.data.description import Description
+from keras_seg.data.folders.description import Description
+from keras_seg.data.folders.pairs import (
+    LIST_SUFFIXES,
+    Found,
+    match_folders,
+    match_list,
+    match_names,
+    read_rows,
+)
 from keras_seg.data.samples import SPLITS, Sample
-from keras_seg.data.sources import LIST_SUFFIXES, Found, match_folders, match_list, match_names, read_rows
 from keras_seg.errors import InputError
 
 _KINDS = tuple(itertools.product(("images", "imgs"), ("masks", "labels", "annotations")))

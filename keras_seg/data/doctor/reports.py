@@ -8,10 +8,10 @@ from operator import not_
 import numpy as np
 
 from keras_seg import palette
-from keras_seg.data.binary import binary_line
+from keras_seg.data.folders.binary import binary_line
+from keras_seg.data.folders.writing import format_description
+from keras_seg.data.formats.reading import read_sample
 from keras_seg.data.labels import NO_CLASS
-from keras_seg.data.reading import read_sample
-from keras_seg.data.writing import format_description
 from keras_seg.errors import InputError, spelled_out
 
 _MOST_LINES = 10  # Problems of one kind that the text lists

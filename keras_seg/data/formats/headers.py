@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import BmpImagePlugin, JpegImagePlugin, TiffImagePlugin
 
-from keras_seg.data import tiff
+from keras_seg.data.formats import tiff
 from keras_seg.errors import InputError
 from keras_seg.gif import frame_sizes
 

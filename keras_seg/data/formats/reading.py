@@ -8,16 +8,16 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_seg.data import tiff
-from keras_seg.data.bands import RGB, ImageKind, as_input, decode_bands
-from keras_seg.data.decode import (
+from keras_seg.data.formats import tiff
+from keras_seg.data.formats.bands import RGB, ImageKind, as_input, decode_bands
+from keras_seg.data.formats.decode import (
     EXIF_SEARCH_BYTES,
     decode_image,
     decode_mask,
     decode_mask_colors,
     exif_orientation,
 )
-from keras_seg.data.headers import (
+from keras_seg.data.formats.headers import (
     NUMPY,
     PngKind,
     foreign_kind,
@@ -26,8 +26,8 @@ from keras_seg.data.headers import (
     refuse_absurd_size,
     stored_size,
 )
+from keras_seg.data.formats.other_formats import is_lossy
 from keras_seg.data.labels import label_table
-from keras_seg.data.other_formats import is_lossy
 from keras_seg.data.samples import ArraySample, Dataset, Sample
 from keras_seg.errors import InputError
 from keras_seg.files import regular_file

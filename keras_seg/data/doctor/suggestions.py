@@ -4,10 +4,10 @@ from collections import Counter
 
 import numpy as np
 
-from keras_seg.data.diagnosis import is_smeared, stray_values
+from keras_seg.data.doctor.diagnosis import is_smeared, stray_values
+from keras_seg.data.folders.writing import content_of
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
 from keras_seg.data.samples import default_names
-from keras_seg.data.writing import content_of
 from keras_seg.palette import IGNORE, default_colors
 
 _MOST = 64  # Values or colors; more are no classes.

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from keras_seg.data.inspection import Facts, Problem
+from keras_seg.data.folders.inspection import Facts, Problem
 
 _BANDS = 4  # Prints that differ in at most three bits agree in one of four bands of 16 bits.
 _MOST_BITS = _BANDS - 1

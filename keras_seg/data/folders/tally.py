@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_seg.data.inspection import Facts
+from keras_seg.data.folders.inspection import Facts
 from keras_seg.data.labels import label_table
 from keras_seg.data.samples import Dataset
 from keras_seg.palette import IGNORE

@@ -8,7 +8,7 @@ from functools import partial
 
 import tensorflow as tf
 
-from keras_seg.data.decode import (
+from keras_seg.data.formats.decode import (
     color_codes,
     decode_jpeg_or_png,
     decode_mask,
@@ -17,11 +17,16 @@ from keras_seg.data.decode import (
     decode_stored,
     turn,
 )
-from keras_seg.data.headers import GREY_8, PALETTE_8
+from keras_seg.data.formats.headers import GREY_8, PALETTE_8
+from keras_seg.data.formats.reading import read_image
+from keras_seg.data.formats.tiff import (
+    decode_tiff_image,
+    decode_tiff_mask,
+    decode_tiff_mask_colors,
+    with_tiff,
+)
 from keras_seg.data.labels import are_ids, to_ids
-from keras_seg.data.reading import read_image
 from keras_seg.data.samples import ArraySample
-from keras_seg.data.tiff import decode_tiff_image, decode_tiff_mask, decode_tiff_mask_colors, with_tiff
 
 
 def make_loader(samples, headers, dataset):

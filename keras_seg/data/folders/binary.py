@@ -3,8 +3,8 @@
 from collections import Counter
 
 from keras_seg.classes import BINARY_CLASSES
-from keras_seg.data.description import Description
-from keras_seg.data.diagnosis import listed
+from keras_seg.data.doctor.diagnosis import listed
+from keras_seg.data.folders.description import Description
 from keras_seg.data.samples import Dataset
 from keras_seg.errors import InputError
 from keras_seg.palette import IGNORE

@@ -8,7 +8,7 @@ import zlib
 
 import tensorflow as tf
 
-from keras_seg.data.other_formats import JPEG, begins_with, decode_other, is_lossy, padded
+from keras_seg.data.formats.other_formats import JPEG, begins_with, decode_other, is_lossy, padded
 
 # EXIF orientation to (transpose, flip up-down, flip left-right), in that order.
 ORIENTATIONS = (

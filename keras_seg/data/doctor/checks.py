@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from keras_seg.classes import MAX_CLASSES
-from keras_seg.data.diagnosis import (
+from keras_seg.data.doctor.diagnosis import (
     class_warnings,
     doubtful_foreground,
     is_smeared,
@@ -16,10 +16,15 @@ from keras_seg.data.diagnosis import (
     value_problems,
     variety_problems,
 )
-from keras_seg.data.duplicates import contradictory_masks, repeated_images, shared_images, similar_images
-from keras_seg.data.headers import png_kind
-from keras_seg.data.inspection import Facts, Problem, inspect_mask, inspect_pair
-from keras_seg.data.reading import parallel_map
+from keras_seg.data.doctor.duplicates import (
+    contradictory_masks,
+    repeated_images,
+    shared_images,
+    similar_images,
+)
+from keras_seg.data.folders.inspection import Facts, Problem, inspect_mask, inspect_pair
+from keras_seg.data.formats.headers import png_kind
+from keras_seg.data.formats.reading import parallel_map
 from keras_seg.data.samples import Dataset
 from keras_seg.errors import InputError, spelled_out
 from keras_seg.files import regular_file

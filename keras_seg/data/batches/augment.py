@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from keras_seg.data.warp import blur, warp
+from keras_seg.data.batches.warp import blur, warp
 from keras_seg.errors import InputError
 from keras_seg.palette import IGNORE
 

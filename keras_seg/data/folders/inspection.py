@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from keras_seg.data.bands import RGB, Moments, moments_of
-from keras_seg.data.headers import format_name, png_palette
+from keras_seg.data.formats.bands import RGB, Moments, moments_of
+from keras_seg.data.formats.headers import format_name, png_palette
+from keras_seg.data.formats.reading import decode_bytes, decode_image_bytes, read_bytes
 from keras_seg.data.labels import code_color
-from keras_seg.data.reading import decode_bytes, decode_image_bytes, read_bytes
 from keras_seg.data.samples import ArraySample, Sample
 from keras_seg.errors import InputError
 from keras_seg.palette import displayable

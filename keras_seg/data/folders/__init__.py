@@ -1,0 +1,1 @@
+"""What lies where in a data folder, and what the values of its masks mean."""

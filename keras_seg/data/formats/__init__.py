@@ -1,0 +1,1 @@
+"""Bytes to arrays: images, masks, TIFF, and what the first bytes of a picture say."""
