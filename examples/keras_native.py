@@ -13,8 +13,8 @@ from keras_seg.inference import write_image
 from keras_seg.losses import SegmentationLoss
 from keras_seg.metrics import ConfusionMatrixMetric, scores
 from keras_seg.palette import panel
-from keras_seg.training.history import History
-from keras_seg.training.pictures import draw_curves
+from keras_seg.training.loop.pictures import draw_curves
+from keras_seg.training.run_state.history import History
 
 folder = Path("runs/keras-native")
 folder.mkdir(parents=True, exist_ok=True)
@@ -45,8 +45,8 @@ model.compile(
 )
 
 # %% [markdown]
-# Callbacks of Keras and of this library go together; with the package tensorboard,
-# `*keras_seg.training.tensorboard.tensorboard_callbacks(folder, dataset)` draws predictions after each epoch.
+# Callbacks of Keras and of this library go together; with the package tensorboard, predictions are drawn after
+# each epoch by `*keras_seg.training.loop.tensorboard.tensorboard_callbacks(folder, dataset)`.
 
 # %%
 rows = []

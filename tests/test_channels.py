@@ -23,7 +23,7 @@ from keras_seg.models import MODELS
 from keras_seg.palette import displayable
 from keras_seg.pretrained.assign import adapt_channels
 from keras_seg.serving import export_saved_model
-from keras_seg.training.measuring import with_preprocessing
+from keras_seg.training.loop.measuring import with_preprocessing
 
 CHANNELS = (1, 4, 16)
 

@@ -29,7 +29,7 @@ COUNT = """
 import sys
 import numpy as np
 from keras_seg.training import TrainConfig
-from keras_seg.training.building import build_training
+from keras_seg.training.loop.building import build_training
 options = {"widths": (4, 6), "decoder_widths": (4,)}
 config = TrainConfig(model="unet", weights="none", model_options=options)
 model = build_training(config, 3, 2, fresh=True, report=print).model

@@ -10,7 +10,7 @@ from keras_seg.cli import main
 from keras_seg.data import check_dataset, load_dataset
 from keras_seg.data.doctor.examination import examine
 from keras_seg.errors import InputError
-from keras_seg.training.class_weights import class_weights
+from keras_seg.training.optim.class_weights import class_weights
 
 CLASSES = {"classes": ["x", "y", "z"]}
 SIZE = (48, 64)

@@ -13,7 +13,7 @@ from keras_seg.cli import main
 from keras_seg.data import read_image
 from keras_seg.files import regular_file
 from keras_seg.pretrained import load_weights
-from keras_seg.training.state import newest_state
+from keras_seg.training.run_state.state import newest_state
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes")
 

@@ -23,9 +23,9 @@ from keras_seg.registry import networks
 from keras_seg.serving import export_saved_model
 from keras_seg.serving.litert_export import litert_runner, write_litert
 from keras_seg.serving.onnx_export import onnx_runner, write_onnx
-from keras_seg.training.checkpoints import state_groups
-from keras_seg.training.optimizers import build_optimizer
-from keras_seg.training.state import Progress, restore_state, states, write_state
+from keras_seg.training.optim.optimizers import build_optimizer
+from keras_seg.training.run_state.checkpoints import state_groups
+from keras_seg.training.run_state.state import Progress, restore_state, states, write_state
 from tests.backend_answers import randomize
 from tests.fresh_processes import Worker
 from tests.model_helpers import NUM_CLASSES, build_narrow, free, images

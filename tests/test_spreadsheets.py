@@ -9,7 +9,7 @@ import pytest
 
 from keras_seg.evaluation import write_metrics
 from keras_seg.spreadsheets import write_rows
-from keras_seg.training.history import read_history, write_history
+from keras_seg.training.run_state.history import read_history, write_history
 
 PACKAGE = Path(__file__).parent.parent / "keras_seg"
 FORMULAS = ["=1+1", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "-1e5+1", " =1", "\t=1", "\r=1", "\n=1"]

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_seg import InputError, Predictor, Run, TrainConfig, train
 from keras_seg.data import eval_batches, load_dataset, write_shapes
 from keras_seg.evaluation import evaluate, evaluate_run
-from keras_seg.training.state import read_group, states
+from keras_seg.training.run_state.state import read_group, states
 
 EPOCHS = 3
 

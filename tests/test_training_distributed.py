@@ -21,11 +21,11 @@ from keras_seg.data import Share, eval_batches, load_dataset, train_batches, wri
 from keras_seg.data.batches.sharing import parts_of_batches, turns_of_batches
 from keras_seg.hardware import Hardware
 from keras_seg.training import trainer
-from keras_seg.training.cluster import read_cluster
-from keras_seg.training.distribution import Replicas
-from keras_seg.training.history import read_history
-from keras_seg.training.precision import choose_precision
-from keras_seg.training.state import states
+from keras_seg.training.distributed.cluster import read_cluster
+from keras_seg.training.distributed.distribution import Replicas
+from keras_seg.training.optim.precision import choose_precision
+from keras_seg.training.run_state.history import read_history
+from keras_seg.training.run_state.state import states
 from tests.attack.kills import state_digest
 
 PROJECT = Path(__file__).parent.parent

@@ -11,14 +11,14 @@ import pytest
 
 from keras_seg import InputError, Run, TrainConfig, train
 from keras_seg.training import trainer
-from keras_seg.training.lock import locked
-from keras_seg.training.resuming import find_state
-from keras_seg.training.run_folder import note_finished
-from keras_seg.training.state import Progress, write_state
+from keras_seg.training.run_state.lock import locked
+from keras_seg.training.run_state.resume import find_state
+from keras_seg.training.run_state.run_folder import note_finished
+from keras_seg.training.run_state.state import Progress, write_state
 
 HOLD = """
 import sys, time
-from keras_seg.training.lock import locked
+from keras_seg.training.run_state.lock import locked
 with locked(sys.argv[1], "run"):
     print("held", flush=True)
     time.sleep(600)

@@ -12,13 +12,14 @@ from keras_seg import InputError, Predictor, TrainConfig, train
 from keras_seg.data import ArraySample, Dataset
 from keras_seg.encoders import encoder_layers
 from keras_seg.models import build_model
-from keras_seg.training import building, trainer
-from keras_seg.training.building import build_metrics, build_training
-from keras_seg.training.callbacks import AveragedValidation, FrozenEncoder
-from keras_seg.training.checkpoints import averaged_weights, save_model
-from keras_seg.training.class_weights import class_weights
-from keras_seg.training.run_folder import create_run
-from keras_seg.training.staging import load_stage
+from keras_seg.training import trainer
+from keras_seg.training.loop import building
+from keras_seg.training.loop.building import build_metrics, build_training
+from keras_seg.training.loop.callbacks import AveragedValidation, FrozenEncoder
+from keras_seg.training.loop.staging import load_stage
+from keras_seg.training.optim.class_weights import class_weights
+from keras_seg.training.run_state.checkpoints import averaged_weights, save_model
+from keras_seg.training.run_state.run_folder import create_run
 
 SMALL = {"widths": (4, 4), "decoder_widths": (4,)}
 STAGES = ((1, 4), (1, 4), (1, 8), (1, 8), (1, 8))

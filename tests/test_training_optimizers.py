@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_seg.training.optimizers import build_optimizer
+from keras_seg.training.optim.optimizers import build_optimizer
 
 RATE, STEPS = 0.1, 4
 PATHS = ("block1_conv1/kernel", "block1_conv1/bias", "score_fr/kernel", "aux_bn/gamma")

@@ -9,8 +9,8 @@ from keras_seg.hardware import Hardware, find_hardware
 from keras_seg.inference import Predictor
 from keras_seg.models import build_model
 from keras_seg.process import ONEDNN_LIMIT
-from keras_seg.training.building import build_training
-from keras_seg.training.precision import choose_precision
+from keras_seg.training.loop.building import build_training
+from keras_seg.training.optim.precision import choose_precision
 
 pytestmark = pytest.mark.processor
 

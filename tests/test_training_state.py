@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from keras_seg import InputError
-from keras_seg.training.checkpoints import Checkpoints, parse_interval
-from keras_seg.training.history import is_better
-from keras_seg.training.state import (
+from keras_seg.training.run_state.checkpoints import Checkpoints, parse_interval
+from keras_seg.training.run_state.history import is_better
+from keras_seg.training.run_state.state import (
     NOTES,
     Progress,
     newest_state,

@@ -11,7 +11,7 @@ from keras import layers
 from keras_seg.data import draw_shapes, eval_batches
 from keras_seg.losses import SegmentationLoss
 from keras_seg.metrics import ConfusionMatrixMetric
-from keras_seg.training.tensorboard import draw_confusion, tensorboard_callbacks
+from keras_seg.training.loop.tensorboard import draw_confusion, tensorboard_callbacks
 
 event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 

@@ -16,10 +16,10 @@ from keras_seg.cli import main
 from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.cli.main import COMMANDS
 from keras_seg.data import check_dataset, load_dataset
-from keras_seg.training.class_weights import class_weights
-from keras_seg.training.resuming import recorded_config
-from keras_seg.training.run_folder import check_output
-from keras_seg.training.validation import check_updates
+from keras_seg.training.optim.class_weights import class_weights
+from keras_seg.training.run_state.resume import recorded_config
+from keras_seg.training.run_state.run_folder import check_output
+from keras_seg.training.settings.checks import check_updates
 
 IDS = np.arange(12 * 16).reshape(12, 16) % 3
 COLORS = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0]])

@@ -8,7 +8,7 @@ from keras_seg.benchmark.workers import STEPS
 from keras_seg.inference import Predictor
 from keras_seg.models import build_model
 from keras_seg.training import TrainConfig
-from keras_seg.training.building import build_training, truth_for
+from keras_seg.training.loop.building import build_training, truth_for
 
 
 def training(network, size, batch_size, num_classes=21, precision="float32"):

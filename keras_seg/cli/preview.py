@@ -44,7 +44,7 @@ def run(arguments):
     from keras_seg.data.batches.preview import draw_preview
     from keras_seg.inference.images import write_image
     from keras_seg.training import TrainConfig
-    from keras_seg.training.resuming import recorded_config
+    from keras_seg.training.run_state.resume import recorded_config
     from keras_seg.training.trainer import load_data
 
     if arguments.run_folder:

@@ -13,30 +13,36 @@ from keras_seg.errors import InputError
 from keras_seg.hardware import find_hardware
 from keras_seg.process import refuse_frozen_weights
 from keras_seg.runs import Run
-from keras_seg.training.building import build_training, has_aux_head
-from keras_seg.training.callbacks import (
+from keras_seg.training.distributed.distribution import lost_workers, make_replicas
+from keras_seg.training.loop.building import build_training, has_aux_head
+from keras_seg.training.loop.callbacks import (
     AveragedValidation,
     DropOnPlateau,
     EarlyEnd,
     FrozenEncoder,
     PlainNames,
 )
-from keras_seg.training.checkpoints import Checkpoints
-from keras_seg.training.class_weights import class_weights
-from keras_seg.training.distribution import lost_workers, make_replicas
-from keras_seg.training.endings import endings_explained, memory_explained
-from keras_seg.training.finishing import finish
-from keras_seg.training.fitting import fit, validation_cost
-from keras_seg.training.history import History
-from keras_seg.training.measuring import with_preprocessing
-from keras_seg.training.precision import choose_precision
-from keras_seg.training.recipes import stage_before
-from keras_seg.training.resuming import find_state, is_trained, recorded_config, restore
-from keras_seg.training.run_folder import HISTORY, check_output, claim_folder, create_run, record_epochs
-from keras_seg.training.state import Progress
-from keras_seg.training.stopping import StoppedError, StopRequests, StopWhenDiverged
-from keras_seg.training.tensorboard import tensorboard_callbacks
-from keras_seg.training.validation import check_updates
+from keras_seg.training.loop.error_texts import endings_explained, memory_explained
+from keras_seg.training.loop.finishing import finish
+from keras_seg.training.loop.fitting import fit, validation_cost
+from keras_seg.training.loop.measuring import with_preprocessing
+from keras_seg.training.loop.signals import StoppedError, StopRequests, StopWhenDiverged
+from keras_seg.training.loop.tensorboard import tensorboard_callbacks
+from keras_seg.training.optim.class_weights import class_weights
+from keras_seg.training.optim.precision import choose_precision
+from keras_seg.training.run_state.checkpoints import Checkpoints
+from keras_seg.training.run_state.history import History
+from keras_seg.training.run_state.resume import find_state, is_trained, recorded_config, restore
+from keras_seg.training.run_state.run_folder import (
+    HISTORY,
+    check_output,
+    claim_folder,
+    create_run,
+    record_epochs,
+)
+from keras_seg.training.run_state.state import Progress
+from keras_seg.training.settings.checks import check_updates
+from keras_seg.training.settings.recipes import stage_before
 
 
 def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, distribute=None, report=print):

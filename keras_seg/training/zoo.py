@@ -15,7 +15,7 @@ from keras_seg.files import make_folder, regular_file, replacing
 from keras_seg.memory import counted_bytes, peak_bytes
 from keras_seg.runs import CONFIG, Run
 from keras_seg.spreadsheets import write_rows
-from keras_seg.training.run_folder import CHECKPOINTS
+from keras_seg.training.run_state.run_folder import CHECKPOINTS
 
 SETTINGS, TABLE, METRICS = "zoo.json", "zoo", "metrics.json"
 _ROOT = str(Path(__file__).resolve().parents[2])

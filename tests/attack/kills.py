@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_seg import Run
 from keras_seg.data import write_shapes
-from keras_seg.training.state import NOTES, states
+from keras_seg.training.run_state.state import NOTES, states
 from tests.attack.case import ANSWERED, Case
 
 IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = False, False, 3, 600.0

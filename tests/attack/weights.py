@@ -19,7 +19,7 @@ from test_weights_files import SHAPE, network
 from keras_seg import load_model
 from keras_seg.errors import InputError
 from keras_seg.pretrained import load_weights
-from keras_seg.training.state import Progress, newest_state, restore_state, states, write_state
+from keras_seg.training.run_state.state import Progress, newest_state, restore_state, states, write_state
 from tests import hostile_pickles
 from tests.attack.case import ANSWERED, Case, pick, refusal
 from tests.attack.mutations import mutated, mutated_json

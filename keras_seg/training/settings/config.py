@@ -4,9 +4,9 @@ from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from keras_seg.data import Augmentation
-from keras_seg.training.recipes import recipe_settings
-from keras_seg.training.setting_kinds import check_kinds
-from keras_seg.training.validation import check_effects, check_settings
+from keras_seg.training.settings.checks import check_effects, check_settings
+from keras_seg.training.settings.kinds import check_kinds
+from keras_seg.training.settings.recipes import recipe_settings
 
 # What a setting is where it is left out: on a folder, and on the built-in shapes, which are to be learnt
 # from scratch by two cores in minutes and are drawn in every position, size and color already.

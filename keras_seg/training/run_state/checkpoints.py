@@ -10,11 +10,11 @@ import numpy as np
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
 from keras_seg.logits import main_output
-from keras_seg.training.distribution import Replicas
-from keras_seg.training.history import SCORE, is_better
-from keras_seg.training.optimizers import inner_optimizer
-from keras_seg.training.replicated_model import unsynchronized
-from keras_seg.training.state import write_state
+from keras_seg.training.distributed.distribution import Replicas
+from keras_seg.training.distributed.replicated_model import unsynchronized
+from keras_seg.training.optim.optimizers import inner_optimizer
+from keras_seg.training.run_state.history import SCORE, is_better
+from keras_seg.training.run_state.state import write_state
 
 # The first write is due after a minute, and no more than a twentieth of the time goes into writing.
 LEAST_SECONDS = 60

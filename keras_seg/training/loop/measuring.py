@@ -4,7 +4,7 @@ from functools import partial
 
 from keras_seg.data.formats.bands import joined_moments, moments_of
 from keras_seg.data.formats.reading import parallel_map, read_pair
-from keras_seg.training.building import build_network, first_weights
+from keras_seg.training.loop.building import build_network, first_weights
 
 
 def with_preprocessing(config, dataset, report):

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_seg.training.schedules import build_schedule
+from keras_seg.training.optim.schedules import build_schedule
 
 AUX_LAYER = "aux_"
 # Of biases and of the scales and shifts of normalizations.
@@ -167,7 +167,7 @@ def build_optimizer(
     Args:
         name: `"adam"`, `"adamw"` or `"sgd"`.
         learning_rate: The highest of the schedule.
-        schedule: Of `keras_seg.training.schedules`.
+        schedule: Of `keras_seg.training.optim.schedules`.
         total_steps: Batches of the whole training.
         schedule_options: As `build_schedule` takes them, by name.
         momentum: Of SGD.

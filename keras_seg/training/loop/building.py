@@ -13,11 +13,11 @@ from keras_seg.losses import SegmentationLoss
 from keras_seg.metrics import ConfusionMatrixMetric
 from keras_seg.models import build_model
 from keras_seg.pretrained import load_weights, resolve_weights
-from keras_seg.training.distribution import Replicas, replica_sum
-from keras_seg.training.optimizers import build_optimizer
-from keras_seg.training.precision import keep_scores_in_float32
-from keras_seg.training.replicated_model import replicated
-from keras_seg.training.staging import load_stage
+from keras_seg.training.distributed.distribution import Replicas, replica_sum
+from keras_seg.training.distributed.replicated_model import replicated
+from keras_seg.training.loop.staging import load_stage
+from keras_seg.training.optim.optimizers import build_optimizer
+from keras_seg.training.optim.precision import keep_scores_in_float32
 
 # Weights times steps: below, XLA's compilation takes longer than its update of the weights saves.
 UPDATES_WORTH_FUSING = 1_000_000_000

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 from keras.optimizers import schedules
 
-from keras_seg.training.history import SCORE
+from keras_seg.training.run_state.history import SCORE
 
 SCHEDULES = ("poly", "cosine", "step", "fixed", "plateau")
 

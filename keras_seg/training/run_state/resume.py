@@ -2,12 +2,11 @@
 
 from keras_seg.errors import InputError
 from keras_seg.runs import CONFIG, Run
-from keras_seg.training.building import build_metrics
-from keras_seg.training.checkpoints import state_groups
-from keras_seg.training.config import TrainConfig
-from keras_seg.training.history import epochs_without_better, write_history
-from keras_seg.training.run_folder import CHECKPOINTS, HISTORY, LEFT, finished_step, forget_finished
-from keras_seg.training.state import (
+from keras_seg.training.loop.building import build_metrics
+from keras_seg.training.run_state.checkpoints import state_groups
+from keras_seg.training.run_state.history import epochs_without_better, write_history
+from keras_seg.training.run_state.run_folder import CHECKPOINTS, HISTORY, LEFT, finished_step, forget_finished
+from keras_seg.training.run_state.state import (
     Progress,
     newest_state,
     read_group,
@@ -16,6 +15,7 @@ from keras_seg.training.state import (
     states,
     step_of,
 )
+from keras_seg.training.settings.config import TrainConfig
 
 
 def recorded_config(folder, **changed):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_seg.data import Share
 from keras_seg.errors import InputError
-from keras_seg.training.cluster import read_cluster
+from keras_seg.training.distributed.cluster import read_cluster
 
 DISTRIBUTIONS = ("none", "mirrored", "multiworker")
 # What an operation ends with that waits for a worker which is gone.

@@ -9,13 +9,13 @@ from keras_seg.losses import parse_loss
 from keras_seg.losses.segmentation_loss import REDUCTIONS
 from keras_seg.models import MODELS
 from keras_seg.rows import MAX_CHANNELS
-from keras_seg.training.checkpoints import parse_interval
-from keras_seg.training.class_weights import parse_class_weights
-from keras_seg.training.distribution import DISTRIBUTIONS
-from keras_seg.training.optimizers import CLASSES
-from keras_seg.training.precision import PRECISIONS
-from keras_seg.training.recipes import RECIPES
-from keras_seg.training.schedules import SCHEDULES
+from keras_seg.training.distributed.distribution import DISTRIBUTIONS
+from keras_seg.training.optim.class_weights import parse_class_weights
+from keras_seg.training.optim.optimizers import CLASSES
+from keras_seg.training.optim.precision import PRECISIONS
+from keras_seg.training.optim.schedules import SCHEDULES
+from keras_seg.training.run_state.checkpoints import parse_interval
+from keras_seg.training.settings.recipes import RECIPES
 
 CHOICES = {
     "model": MODELS,

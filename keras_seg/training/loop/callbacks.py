@@ -5,9 +5,9 @@ from contextlib import ExitStack
 import keras
 
 from keras_seg.encoders import freeze_layers
-from keras_seg.training.checkpoints import averaged_weights
-from keras_seg.training.history import epochs_without_better
-from keras_seg.training.schedules import plateau_factor
+from keras_seg.training.optim.schedules import plateau_factor
+from keras_seg.training.run_state.checkpoints import averaged_weights
+from keras_seg.training.run_state.history import epochs_without_better
 
 
 class PlainNames(keras.callbacks.Callback):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
-from keras_seg.training.checkpoints import DivergedError
+from keras_seg.training.run_state.checkpoints import DivergedError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

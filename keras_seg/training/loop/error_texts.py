@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from keras_seg.errors import InputError
-from keras_seg.training.checkpoints import DivergedError
+from keras_seg.training.run_state.checkpoints import DivergedError
 
 OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 _LONGEST_REASON = 100

@@ -5,8 +5,8 @@ from keras_seg.evaluation import evaluate, write_metrics
 from keras_seg.evaluation.tables import fraction
 from keras_seg.inference import Predictor
 from keras_seg.serving import export_saved_model, next_version
-from keras_seg.training.pictures import draw_curves, draw_samples
-from keras_seg.training.run_folder import note_finished
+from keras_seg.training.loop.pictures import draw_curves, draw_samples
+from keras_seg.training.run_state.run_folder import note_finished
 
 
 def finish(run, dataset, progress, report):

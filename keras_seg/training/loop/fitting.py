@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from keras_seg.data import eval_batches, train_batches
 from keras_seg.data.formats.reading import image_size, parallel_map
-from keras_seg.training.building import truth_for
+from keras_seg.training.loop.building import truth_for
 
 # A pixel is trained on by three passes: forward, and backward to the maps and to the weights.
 DEAR = 3

@@ -10,7 +10,7 @@ from keras_seg.errors import InputError
 from keras_seg.files import make_folder, regular_file, replacing
 from keras_seg.logits import THRESHOLD
 from keras_seg.runs import CONFIG, Run
-from keras_seg.training.lock import locked
+from keras_seg.training.run_state.lock import locked
 
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.csv"
