@@ -45,8 +45,8 @@ model.compile(
 )
 
 # %% [markdown]
-# Callbacks of Keras and of this library go together; with the package tensorboard, predictions are drawn after
-# each epoch by `*keras_seg.training.loop.tensorboard.tensorboard_callbacks(folder, dataset)`.
+# Callbacks of Keras and of this library go together; with the package tensorboard, predictions are drawn
+# after each epoch by `*keras_seg.training.loop.tensorboard.tensorboard_callbacks(folder, dataset)`.
 
 # %%
 rows = []

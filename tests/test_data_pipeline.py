@@ -12,11 +12,11 @@ from keras_seg.data import (
     draw_shapes,
     eval_batches,
     load_dataset,
-    pipeline,
     read_sample,
     steps_per_epoch,
     train_batches,
 )
+from keras_seg.data.batches import pipeline
 from keras_seg.data.batches.augment import COLOR_FACTORS, _color_map, augment
 from keras_seg.data.formats.bands import RGB, ImageKind
 from keras_seg.data.formats.reading import read_header
