@@ -9,11 +9,11 @@ import tensorflow as tf
 from keras_seg.data.batches.augment import Augmentation, resize
 from keras_seg.data.batches.augment import augment as augment_pair
 from keras_seg.data.batches.loading import make_loader
-from keras_seg.data.batches.memory import available_memory
 from keras_seg.data.batches.sharing import WHOLE, parts_of_batches, select, turns_of_batches
 from keras_seg.data.formats.reading import parallel_map, read_header
 from keras_seg.data.samples import Dataset
 from keras_seg.errors import InputError
+from keras_seg.memory import available_memory
 from keras_seg.palette import IGNORE
 
 AUTOTUNE = tf.data.AUTOTUNE
