@@ -20,6 +20,7 @@ _HOMES = {
     "InputError": "keras_seg.errors",
     "Network": "keras_seg.rows",
     "Encoder": "keras_seg.rows",
+    "LearningRate": "keras_seg.rows",
     "Published": "keras_seg.rows",
     "register": "keras_seg.registry",
 }

@@ -1,11 +1,12 @@
 """What is known of a network and of an encoder: one row each, in the file of its builder."""
 
 import inspect
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras_seg.errors import InputError
 
@@ -40,6 +41,20 @@ class Published:
     @property
     def name(self):
         return self.url.rpartition("/")[2]
+
+
+class LearningRate(NamedTuple):
+    """Learning rates that a network starts well with: the highest of the schedule, for 8 images a step.
+
+    Attributes:
+        adam: With Adam and AdamW, on a data folder.
+        sgd: With SGD.
+        shapes: With Adam and AdamW, on the built-in shapes, which are learnt from scratch in minutes.
+    """
+
+    adam: float = 1e-4
+    sgd: float = 1e-3
+    shapes: float = 3e-4
 
 
 class _Row:
@@ -134,6 +149,7 @@ class Network(_Row):
         torch_names: Rules for the keys of PyTorch's state dicts, see `keras_seg.pretrained.torch_names`.
         caffe_preprocessing: What its Caffe files were trained on.
         segments: Whether it is a segmentation network; else an image classifier, not a key of `MODELS`.
+        learning_rate: Those that a training takes where none is asked for.
     """
 
     name: str
@@ -152,9 +168,16 @@ class Network(_Row):
     torch_names: tuple[tuple[str, str], ...] = ()
     caffe_preprocessing: str = "caffe"
     segments: bool = True
+    learning_rate: LearningRate = field(default_factory=LearningRate)
 
     def __post_init__(self):
         self.check(2, (None, None, 3), name=self.name)
+        rates = self.learning_rate
+        if not (isinstance(rates, LearningRate) and all(0 < rate < math.inf for rate in rates)):
+            raise InputError(
+                f"Network {self.name}: learning_rate must be a keras_seg.LearningRate of positive numbers, "
+                f"received {rates!r}"
+            )
 
     @property
     def default_encoder(self):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import keras_seg
-from keras_seg import Encoder, InputError, Network, registry
+from keras_seg import Encoder, InputError, LearningRate, Network, registry
 from keras_seg.models import MODELS, build_model
 from keras_seg.models.fcn import fcn
 from keras_seg.registry import encoders, networks
@@ -90,6 +90,14 @@ def test_all_rows_of_a_call_are_registered_or_none():
     [
         (lambda: Network("my net", fcn), "Network 'my net': a name begins with a letter"),
         (lambda: Network("mine", lambda classes: None), "Network mine: its builder cannot be called as such"),
+        (
+            lambda: Network("mine", fcn, learning_rate=1e-3),
+            "Network mine: learning_rate must be a keras_seg.LearningRate of positive numbers, received 0.0",
+        ),
+        (
+            lambda: Network("mine", fcn, learning_rate=LearningRate(sgd=0.0)),
+            "Network mine: learning_rate must be .* received LearningRate",
+        ),
         (lambda: Encoder("mine", lambda: None), "Encoder mine: its builder cannot be called as such"),
         (
             lambda: keras_seg.register(Network("unet", fcn)),

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from keras_seg import InputError, TrainConfig, train
+from keras_seg import InputError, LearningRate, Network, TrainConfig, registry, train
 from keras_seg.cli.train_flags import GROUPS
 from keras_seg.data import Augmentation
+from keras_seg.models.unet import unet
 
 
 def test_every_setting_has_its_flag_and_every_flag_its_setting():
@@ -81,6 +82,23 @@ FCN_PAPER = {
 def test_a_recipe_is_its_source(recipe, model, expected):
     config = TrainConfig(recipe=recipe, model=model)
     assert {name: getattr(config, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "rate"),
+    [
+        ({"data": "x"}, 0.1),
+        ({"data": "x", "optimizer": "adamw"}, 0.1),
+        ({"data": "x", "optimizer": "sgd"}, 0.2),
+        ({}, 0.3),
+        ({"learning_rate": 0.4}, 0.4),
+        ({"recipe": "torchvision"}, 0.02),
+    ],
+)
+def test_the_learning_rate_is_that_of_the_networks_row(settings, rate, monkeypatch):
+    row = Network("mine", unet, learning_rate=LearningRate(adam=0.1, sgd=0.2, shapes=0.3))
+    monkeypatch.setitem(registry._ROWS[Network], "mine", row)
+    assert TrainConfig(model="mine", **settings).learning_rate == rate
 
 
 def test_flags_win_over_the_recipe():

@@ -91,7 +91,7 @@ GROUPS = {
     "optimizer": {
         "--optimizer": word("adam|adamw|sgd", "(default: adam)"),
         "--learning-rate": real(
-            "the highest of the schedule (default: 1e-4, on shapes 3e-4, with sgd 1e-3)", "RATE"
+            "the highest of the schedule (default: the network's, see `python -m keras_seg models`)", "RATE"
         ),
         "--momentum": real("of sgd (default: 0.9)"),
         "--weight-decay": real("of kernels (default: 0)"),

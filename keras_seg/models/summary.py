@@ -11,6 +11,7 @@ from keras_seg import registry
 from keras_seg.models.building import MODELS, build_model
 from keras_seg.models.combinations import format_combinations
 from keras_seg.models.weights_page import format_weights
+from keras_seg.rows import LearningRate
 
 NUM_CLASSES = 21
 SIZE = 512
@@ -20,6 +21,8 @@ WEIGHTS_PAGE = Path(__file__).parents[2] / "weights" / "README.md"
 NOTES = f"""\
 Parameters are the trainable ones with {NUM_CLASSES} classes; multiply-adds are those of all convolutions, for
 one image of {SIZE} x {SIZE} pixels. Output stride: pixels of the image for one of the encoder's last map.
+Learning rate: what a training takes where `--learning-rate` is left out, with Adam, SGD, and Adam on the
+built-in shapes.
 Every network also takes its own `.keras` and `.weights.h5` files and the state dict of the PyTorch or the
 blobs of the Caffe network that it is compared with; the FCNs also take a state dict under Caffe's names.
 A file wants the preprocessing it was trained with, `preprocessing="torch"` for torchvision's, `"keras"` for
@@ -74,6 +77,7 @@ class Row(NamedTuple):
         parameters: Trainable ones, with 21 classes.
         multiply_adds: Of the convolutions, for an image of 512 x 512 pixels.
         weights: Published files it can load.
+        learning_rate: Those that a training takes where none is asked for.
         reference: What its outputs are compared with.
         parity_error: Relative to the reference's largest logit.
     """
@@ -85,6 +89,7 @@ class Row(NamedTuple):
     parameters: int | None
     multiply_adds: int | None
     weights: str
+    learning_rate: LearningRate
     reference: str
     parity_error: float | None
 
@@ -106,6 +111,7 @@ def _row(network, figures):
         figures.get("parameters") or (None if network.counted else network.parameters),
         figures.get("multiply_adds"),
         "; ".join(filter(None, (network.sources, classifier))),
+        network.learning_rate,
         network.reference,
         figures.get("parity_error"),
     )
@@ -122,6 +128,7 @@ def format_markdown(rows):
             "-" if row.parameters is None else f"{row.parameters:,}",
             "-" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:.1f} G",
             row.weights or "-",
+            ", ".join(f"{rate:g}" for rate in row.learning_rate),
             row.reference or "-",
             "-" if row.parity_error is None else f"{row.parity_error:.1e}",
         )
@@ -135,11 +142,12 @@ def format_markdown(rows):
         "Parameters",
         "Multiply-adds",
         "Weights",
+        "Learning rate",
         "Reference",
         "Parity",
     )
     widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
-    right = (3, 4, 5, 8)
+    right = (3, 4, 5, 9)
     rule = tuple("-" * (width - 1) + (":" if i in right else "-") for i, width in enumerate(widths))
     lines = [
         "| "

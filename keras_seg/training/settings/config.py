@@ -4,15 +4,15 @@ from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from keras_seg.data import Augmentation
+from keras_seg.registry import networks
 from keras_seg.training.settings.checks import check_effects, check_settings
 from keras_seg.training.settings.kinds import check_kinds
 from keras_seg.training.settings.recipes import recipe_settings
 
 # What a setting is where it is left out: on a folder, and on the built-in shapes, which are to be learnt
 # from scratch by two cores in minutes and are drawn in every position, size and color already.
-DEFAULTS = {"image_size": (256, 256), "epochs": 30, "augment": True, "learning_rate": 1e-4}
-SHAPES_DEFAULTS = {"image_size": (64, 64), "epochs": 3, "augment": False, "learning_rate": 3e-4}
-SGD_LEARNING_RATE = 1e-3
+DEFAULTS = {"image_size": (256, 256), "epochs": 30, "augment": True}
+SHAPES_DEFAULTS = {"image_size": (64, 64), "epochs": 3, "augment": False}
 COMMON_DEFAULTS = {
     "weights": "auto",
     "batch_size": 8,
@@ -62,7 +62,7 @@ class TrainConfig:
         batch_size: Images a step; 8.
         epochs: Passes over the training images; 30, on `shapes` 3.
         optimizer: `"adam"`, `"adamw"` or `"sgd"`; adam.
-        learning_rate: The highest of the schedule; 1e-4, on `shapes` 3e-4, with SGD 1e-3.
+        learning_rate: The highest of the schedule; that of the network's row.
         momentum: Of SGD; 0.9.
         weight_decay: Added to the gradient (L2) by sgd and adam, taken off the weights by adamw; 0.
         decay_all: Whether biases and normalizations decay too; no.
@@ -185,8 +185,7 @@ class TrainConfig:
         given = self.given()
         settings = {**COMMON_DEFAULTS, **(SHAPES_DEFAULTS if self.is_shapes else DEFAULTS)}
         recipe = recipe_settings(self.recipe, self.model) if self.recipe else {}
-        if given.get("optimizer", recipe.get("optimizer")) == "sgd":
-            settings["learning_rate"] = SGD_LEARNING_RATE
+        settings["learning_rate"] = self._starting_rate(given.get("optimizer", recipe.get("optimizer")))
         settings.update(recipe)
         if self.init_from is not None:
             settings["weights"] = "none"
@@ -203,6 +202,13 @@ class TrainConfig:
             settings.setdefault("drop_epochs", PLATEAU_EPOCHS)
         settings["model_options"] = {**recipe.get("model_options", {}), **self.model_options}
         return settings
+
+    def _starting_rate(self, optimizer):
+        """The learning rate that the network starts well with."""
+        rates = networks()[self.model].learning_rate
+        if optimizer == "sgd":
+            return rates.sgd
+        return rates.shapes if self.is_shapes else rates.adam
 
     def given(self):
         """The settings that are not None, by name."""
