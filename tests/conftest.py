@@ -32,7 +32,7 @@ def shapes_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def run(shapes_folder, tmp_path_factory):
-    """A U-Net trained on it for three epochs by the command line; tests only read it."""
+    """A U-Net of few channels trained on it for three epochs by the command line; tests only read it."""
     from keras_seg import Run
     from keras_seg.cli import main
 
@@ -46,8 +46,9 @@ def run(shapes_folder, tmp_path_factory):
         "--weights": ["none"],
         "--output": [folder],
     }
+    options = ["--model-option", "widths=[8,16,32]", "--model-option", "decoder_widths=[16,8]"]
     words = [word for flag, values in flags.items() for word in (flag, *map(str, values))]
-    assert main(words, program="train.py") == 0
+    assert main([*words, *options], program="train.py") == 0
     return Run.open(folder)
 
 
@@ -59,6 +60,14 @@ def eager():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def no_export(monkeypatch):
+    """Leaves out the export of the best model, which takes longer than a small training."""
+    from keras_seg.training.loop import finishing
+
+    monkeypatch.setattr(finishing, "export_saved_model", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,9 @@ def test_bad_data_leaves_no_run_folder(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_masks_to_validate_on_that_are_all_ignored_leave_the_last_model(eager, shapes_folder, tmp_path):
+def test_masks_to_validate_on_that_are_all_ignored_leave_the_last_model(
+    eager, no_export, shapes_folder, tmp_path
+):
     folder = tmp_path / "shapes"
     shutil.copytree(shapes_folder, folder)
     for sample in load_dataset(str(folder)).split("val"):
@@ -113,7 +115,7 @@ def test_masks_to_validate_on_that_are_all_ignored_leave_the_last_model(eager, s
         np.testing.assert_array_equal(found, expected)
 
 
-def test_a_validation_that_costs_more_than_the_training_says_how_to_have_less(eager, tmp_path):
+def test_a_validation_that_costs_more_than_the_training_says_how_to_have_less(eager, no_export, tmp_path):
     folder = write_shapes(tmp_path / "data", counts={"train": 2, "val": 5}, size=(48, 64))
     dataset = load_dataset(folder)
     small = {"model_options": {"widths": [4, 8], "decoder_widths": [4]}, "epochs": 1}
@@ -140,7 +142,7 @@ def measured(run, dataset, count):
     return evaluate(run.load_model(), batches, dataset.classes)["mean_iou"]
 
 
-def test_tensorflow_is_left_as_it_was(eager, shapes_folder, tmp_path):
+def test_tensorflow_is_left_as_it_was(eager, no_export, shapes_folder, tmp_path):
     small = {"model_options": {"widths": [4, 8], "decoder_widths": [4]}, "epochs": 1}
     assert train(config(shapes_folder, tmp_path / "run", **small)).config["deterministic"]
     with tf.Graph().as_default():
