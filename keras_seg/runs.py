@@ -85,7 +85,7 @@ class Run:
     def images(self):
         """What images it takes, an `ImageKind`."""
         # Imports TensorFlow, which listing runs does without.
-        from keras_seg.data.formats.bands import RGB, ImageKind
+        from keras_seg.data.samples import RGB, ImageKind
 
         return ImageKind(self.config.get("channels") or RGB.channels, self.config.get("depth") or RGB.depth)
 

@@ -21,7 +21,7 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from keras_seg.data.formats.bands import RGB
+from keras_seg.data.samples import RGB
 from keras_seg.inference.footprint import footprint
 from keras_seg.layers import CropLike, Preprocessing, bilinear_kernel
 from keras_seg.logits import num_logits

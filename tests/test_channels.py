@@ -17,7 +17,8 @@ from keras_seg import InputError, Predictor, Run, TrainConfig, build_model, load
 from keras_seg.cli import main
 from keras_seg.data import check_dataset, eval_batches, load_dataset, read_image, train_batches
 from keras_seg.data.batches.augment import Augmentation
-from keras_seg.data.formats.bands import ImageKind, joined_moments, moments_of
+from keras_seg.data.formats.bands import joined_moments, moments_of
+from keras_seg.data.samples import ImageKind
 from keras_seg.layers import Preprocessing
 from keras_seg.models import MODELS
 from keras_seg.palette import displayable

@@ -18,7 +18,7 @@ from keras_seg.data import read_mask
 from keras_seg.data.annotation.conversion import draw_mask
 from keras_seg.data.annotation.formats import FORMATS, read_annotations
 from keras_seg.data.annotation.raster import find_crossing
-from keras_seg.data.formats.bands import RGB
+from keras_seg.data.samples import RGB
 from keras_seg.errors import InputError
 from keras_seg.inference import Prediction, predict_files
 

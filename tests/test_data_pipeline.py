@@ -18,8 +18,8 @@ from keras_seg.data import (
 )
 from keras_seg.data.batches import pipeline
 from keras_seg.data.batches.augment import COLOR_FACTORS, _color_map, augment
-from keras_seg.data.formats.bands import RGB, ImageKind
 from keras_seg.data.formats.reading import read_header
+from keras_seg.data.samples import RGB, ImageKind
 from keras_seg.errors import InputError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_seg.cli import main
-from keras_seg.data.formats.bands import RGB
+from keras_seg.data.samples import RGB
 from keras_seg.errors import InputError
 from keras_seg.files import check_targets
 from keras_seg.inference import Prediction, predict_files

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_seg import InputError, Predictor, build_model
-from keras_seg.data.formats.bands import RGB
+from keras_seg.data.samples import RGB
 from keras_seg.inference.footprint import Footprint, footprint
 from keras_seg.inference.tiles import ALIGNMENT, Tiling, bounded, split, within
 from tests.backend_answers import randomize

@@ -9,7 +9,7 @@ from serving_helpers import encoded, exported, grey, signatures_of, strings
 
 from keras_seg import InputError, Predictor, build_model
 from keras_seg.cli import main
-from keras_seg.data.formats.bands import RGB
+from keras_seg.data.samples import RGB
 from keras_seg.inference.footprint import Footprint, footprint
 from keras_seg.palette import overlay
 from keras_seg.serving.budget import MAX_PIXELS, MAX_TILED_PIXELS, find_limits

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_seg.classes import BINARY_CLASSES
-from keras_seg.data.formats.bands import RGB, ImageKind
 from keras_seg.errors import InputError
 
 # What people call a split, by its name here.
@@ -15,6 +15,7 @@ SPLITS = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+DEPTHS = ("uint8", "uint16", "float32")
 
 
 def split_name(spelling: str, source) -> str:
@@ -36,6 +37,34 @@ def split_name(spelling: str, source) -> str:
 def default_names(count: int) -> tuple[str, ...]:
     """Returns the names of classes that nobody named."""
     return tuple(f"class_{index}" for index in range(count))
+
+
+class ImageKind(NamedTuple):
+    """What the images of a data set or a run are.
+
+    Attributes:
+        channels: of each image, 1 to 16.
+        depth: type of the stored samples, one of `DEPTHS`.
+    """
+
+    channels: int = 3
+    depth: str = "uint8"
+
+    @property
+    def dtype(self) -> str:
+        """The type in which images go through the pipeline and into the network."""
+        return "uint8" if self.depth == "uint8" else "float32"
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether they are pictures of three colors of 8 bits, to which all others are brought by default."""
+        return self == RGB
+
+    def __str__(self):
+        return f"{self.depth} of {self.channels} channel{'s' * (self.channels > 1)}"
+
+
+RGB = ImageKind()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_seg.acceleration import accelerate
 from keras_seg.classes import BINARY_CLASSES
-from keras_seg.data.formats.bands import ImageKind
+from keras_seg.data.samples import ImageKind
 from keras_seg.errors import InputError
 from keras_seg.inference.arrays import as_image, warn_of_fractions
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_seg.data.formats.bands import ImageKind
+from keras_seg.data.samples import ImageKind
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.inference.bfloat16 import in_bfloat16

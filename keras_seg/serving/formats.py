@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_seg.data import load_dataset
-from keras_seg.data.formats.bands import RGB
 from keras_seg.data.formats.reading import read_image, read_pair
+from keras_seg.data.samples import RGB
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
 from keras_seg.inference import expand_inputs

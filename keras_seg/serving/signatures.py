@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from keras_seg.acceleration import accelerate
 from keras_seg.data import decode_image
-from keras_seg.data.formats.bands import RGB
 from keras_seg.data.formats.decode import decode_channels
+from keras_seg.data.samples import RGB
 from keras_seg.inference.images import MAX_JPEG_SIDE
 from keras_seg.inference.tiles import bounded, in_tiles, within
 from keras_seg.logits import classify

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from keras_seg.data.formats.bands import RGB
+from keras_seg.data.samples import RGB
 from keras_seg.serving.protocol import PredictionLog, predict_request
 from keras_seg.serving.signatures import takes_pictures
 

@@ -11,9 +11,8 @@ from keras_seg.data.folders.color_tables import read_color_table
 from keras_seg.data.folders.description import Description, read_description
 from keras_seg.data.folders.layouts import find_splits
 from keras_seg.data.folders.pairs import IMAGE_SUFFIXES, LIST_SUFFIXES
-from keras_seg.data.formats.bands import RGB, ImageKind
 from keras_seg.data.formats.reading import ANY, read_image
-from keras_seg.data.samples import ArraySample, Dataset, default_names
+from keras_seg.data.samples import RGB, ArraySample, Dataset, ImageKind, default_names
 from keras_seg.data.shapes import draw_shapes
 from keras_seg.errors import InputError
 from keras_seg.palette import default_colors

@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from keras_seg.data.formats.bands import RGB, Moments, moments_of
+from keras_seg.data.formats.bands import Moments, moments_of
 from keras_seg.data.formats.headers import format_name, png_palette
 from keras_seg.data.formats.reading import decode_bytes, decode_image_bytes, read_bytes
 from keras_seg.data.labels import code_color
-from keras_seg.data.samples import ArraySample, Sample
+from keras_seg.data.samples import RGB, ArraySample, Sample
 from keras_seg.errors import InputError
 from keras_seg.palette import displayable
 

@@ -12,40 +12,12 @@ import numpy as np
 
 from keras_seg.data.formats.decode import ORIENTATIONS
 from keras_seg.data.formats.headers import NUMPY, format_name, refuse_absurd_size
+from keras_seg.data.samples import DEPTHS, ImageKind
 from keras_seg.errors import InputError
 from keras_seg.rows import MAX_CHANNELS
 
-DEPTHS = ("uint8", "uint16", "float32")
 _FLOATS = ("float16", "float32", "float64")
 _EXTRA = "pip install 'keras-seg[multiband]'"
-
-
-class ImageKind(NamedTuple):
-    """What the images of a data set or a run are.
-
-    Attributes:
-        channels: of each image, 1 to 16.
-        depth: type of the stored samples, one of `DEPTHS`.
-    """
-
-    channels: int = 3
-    depth: str = "uint8"
-
-    @property
-    def dtype(self) -> str:
-        """The type in which images go through the pipeline and into the network."""
-        return "uint8" if self.depth == "uint8" else "float32"
-
-    @property
-    def is_rgb(self) -> bool:
-        """Whether they are pictures of three colors of 8 bits, to which all others are brought by default."""
-        return self == RGB
-
-    def __str__(self):
-        return f"{self.depth} of {self.channels} channel{'s' * (self.channels > 1)}"
-
-
-RGB = ImageKind()
 
 
 def decode_bands(path, contents: bytes, kind: ImageKind | None = None, orientation: int = 1) -> np.ndarray:

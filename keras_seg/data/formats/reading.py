@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_seg.data.formats import tiff
-from keras_seg.data.formats.bands import RGB, ImageKind, as_input, decode_bands
+from keras_seg.data.formats.bands import as_input, decode_bands
 from keras_seg.data.formats.decode import (
     EXIF_SEARCH_BYTES,
     decode_image,
@@ -28,7 +28,7 @@ from keras_seg.data.formats.headers import (
 )
 from keras_seg.data.formats.other_formats import is_lossy
 from keras_seg.data.labels import label_table
-from keras_seg.data.samples import ArraySample, Dataset, Sample
+from keras_seg.data.samples import RGB, ArraySample, Dataset, ImageKind, Sample
 from keras_seg.errors import InputError
 from keras_seg.files import regular_file
 
