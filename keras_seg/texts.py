@@ -95,3 +95,9 @@ def _object(pairs):
         names = [name for name, _ in pairs]
         raise _TwiceError(next(name for index, name in enumerate(names) if name in names[:index]))
     return content
+
+
+def listed(values, most=8):
+    """Returns the first values, and the last, as text."""
+    shown = ", ".join(str(value) for value in list(values)[:most])
+    return f"{shown} ... {values[-1]}" if len(values) > most else shown

@@ -7,13 +7,13 @@ import numpy as np
 
 from keras_seg.data.folders.inspection import Facts, Problem
 from keras_seg.data.folders.tally import count_classes
+from keras_seg.data.folders.values import is_smeared, stray_text, stray_values
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
 from keras_seg.data.samples import Dataset
 from keras_seg.palette import IGNORE
+from keras_seg.texts import listed
 
-_NEAR = 24  # Levels by which JPEG or smooth scaling moves a value, as a rule
 _STRETCH = 257  # From 8 bits to 16: 255 becomes 65535.
-_STRAY = 0.001  # Of a mask's pixels, the most that nobody may have meant
 _MANY = 8  # Wrong values in one mask that nobody meant
 
 
@@ -146,37 +146,6 @@ def class_warnings(dataset: Dataset, facts: dict[str, list[Facts]]) -> list[Prob
     ]
 
 
-def stray_values(facts: list[Facts]) -> dict[int, Facts]:
-    """Returns the values that a few pixels of one mask alone have, and that mask; of three masks or more."""
-    masks = Counter(value for fact in facts for value in fact.counts)
-    return {
-        value: fact
-        for fact in facts
-        for value, count in fact.counts.items()
-        if len(facts) > 2 and masks[value] == 1 and count <= max(1, _STRAY * sum(fact.counts.values()))
-    }
-
-
-def stray_text(strays: dict[int, Facts], facts: list[Facts]) -> str:
-    """Returns where the first of some `stray_values` is, how often, and how to ignore them all."""
-    value, fact = min(strays.items(), key=lambda item: item[1].counts[item[0]])
-    count = fact.counts[value]
-    pixels = "1 pixel has" if count == 1 else f"{count} pixels have"
-    cure = f"--ignore-label {value}"
-    if len(strays) > 1:
-        cure = f'"ignore_labels": {sorted(strays)} in dataset.json'
-    return (
-        f"{fact.mask}: {pixels} the value {value}, which no other of the {len(facts)} masks holds: correct"
-        f" the mask, or ignore the value with {cure}"
-    )
-
-
-def listed(values, most=8):
-    """Returns the first values, and the last, as text."""
-    shown = ", ".join(str(value) for value in list(values)[:most])
-    return f"{shown} ... {values[-1]}" if len(values) > most else shown
-
-
 def _shown(dataset, value):
     return code_color(value) if dataset.mask_colors else value
 
@@ -223,14 +192,3 @@ def _cure(dataset, value, counts, wrong, held, ignored):
         return f"ignore it with --ignore-label {value}, or {name_it}."
     ignore_it = f'ignore it too with "ignore_labels": [{value}] in dataset.json'
     return f"{name_it}, or {ignore_it} (`ignore_label` is {dataset.ignore_label} already)."
-
-
-def is_smeared(counts: dict[int, int], by_color: bool = False) -> bool:
-    """Tells whether most pixels share few values (or colors) and nearly all others lie near these."""
-    pixels = sum(counts.values())
-    frequent = [value for value, n in counts.items() if n > pixels / 100]
-    is_few = 0 < len(frequent) <= len(counts) // 2
-    if by_color:
-        return is_few
-    near = sum(n for value, n in counts.items() if any(abs(value - other) <= _NEAR for other in frequent))
-    return is_few and near > 0.9 * pixels

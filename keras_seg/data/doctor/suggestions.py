@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from keras_seg.data.doctor.diagnosis import is_smeared, stray_values
+from keras_seg.data.folders.values import is_smeared, stray_values
 from keras_seg.data.folders.writing import content_of
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
 from keras_seg.data.samples import default_names

@@ -3,11 +3,11 @@
 from collections import Counter
 
 from keras_seg.classes import BINARY_CLASSES
-from keras_seg.data.doctor.diagnosis import listed
 from keras_seg.data.folders.description import Description
 from keras_seg.data.samples import Dataset
 from keras_seg.errors import InputError
 from keras_seg.palette import IGNORE
+from keras_seg.texts import listed
 
 _BLACK = (0, 0, 0)
 

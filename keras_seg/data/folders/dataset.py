@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 
 from keras_seg.classes import BINARY_CLASSES, MAX_CLASSES
-from keras_seg.data.doctor.checks import are_colored, classes_of_values, count_values, scan_masks
 from keras_seg.data.folders.binary import binary_values, with_background
 from keras_seg.data.folders.color_tables import read_color_table
 from keras_seg.data.folders.description import Description, read_description
 from keras_seg.data.folders.layouts import find_splits
 from keras_seg.data.folders.pairs import IMAGE_SUFFIXES, LIST_SUFFIXES
+from keras_seg.data.folders.values import are_colored, classes_of_values, count_values, scan_masks
 from keras_seg.data.formats.reading import ANY, read_image
 from keras_seg.data.samples import RGB, ArraySample, Dataset, ImageKind, default_names
 from keras_seg.data.shapes import draw_shapes

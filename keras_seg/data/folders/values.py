@@ -1,0 +1,135 @@
+"""What the values or colors that masks hold mean, where nobody says which are classes."""
+
+from collections import Counter
+from pathlib import Path
+
+from keras_seg.classes import MAX_CLASSES
+from keras_seg.data.folders.inspection import Facts, inspect_mask
+from keras_seg.data.formats.headers import png_kind
+from keras_seg.data.formats.reading import parallel_map
+from keras_seg.errors import InputError
+from keras_seg.files import regular_file
+from keras_seg.palette import IGNORE
+from keras_seg.texts import listed
+
+_PROBED = 16  # Masks that are decoded to see whether they hold colors
+_NEAR = 24  # Levels by which JPEG or smooth scaling moves a value, as a rule
+_STRAY = 0.001  # Of a mask's pixels, the most that nobody may have meant
+
+
+def scan_masks(root, masks) -> list[Facts]:
+    """Reads all masks, and returns what is known of each; raises InputError."""
+    facts = []
+    for fact in parallel_map(inspect_mask, masks):
+        if fact.problem:
+            raise InputError(fact.problem.text)
+        facts.append(fact)
+    return facts
+
+
+def count_values(facts: list[Facts]) -> Counter:
+    """Returns the values that the masks hold, and their pixels."""
+    counts = Counter()
+    for fact in facts:
+        counts.update(fact.counts)
+    return counts
+
+
+def classes_of_values(root, facts: list[Facts], ignored=frozenset(), reduce_zero_label=False):
+    """Finds how many classes there are.
+
+    Masks of 0 and 255 alone are taken as two classes, background and foreground: as void, 255 would leave
+    only one class to learn.
+
+    Args:
+        root: the data folder, for messages.
+        facts: what is known of the masks.
+        ignored: mask values that are no class.
+        reduce_zero_label: whether 0 is ignored and class ids start at the value 1.
+
+    Returns:
+        (number of classes, the mask value of each or None where the values are the ids).
+
+    Raises:
+        InputError: the values look like anything but ids.
+    """
+    counts = count_values(facts)
+    present = set(counts)
+    if not ignored and not reduce_zero_label and present == {0, IGNORE}:
+        return 2, (0, IGNORE)
+    first = 1 if reduce_zero_label else 0
+    values = sorted(present - {IGNORE, *ignored, *range(first)})
+    if not values:
+        raise InputError(f"{root}: every pixel of every mask is ignored; masks must hold ids 0, 1, 2 ...")
+    count = values[-1] + 1 - first
+    if count > MAX_CLASSES or 2 * len(values) < count:
+        cure = "list the value of each class in dataset.json as `mask_values`, or all names as `classes`"
+        strays = {value: fact for value, fact in stray_values(facts).items() if value in values}
+        if is_smeared({value: pixels for value, pixels in counts.items() if value not in strays}):
+            cure = (
+                "they look like masks that went through JPEG or smooth scaling: make them anew as PNG, with"
+                " nearest-neighbor scaling"
+            )
+        elif strays:
+            raise InputError(
+                f"{stray_text(strays, facts)}; if all of {listed(sorted(present))} are classes, {cure}."
+            )
+        raise InputError(
+            f"{root}: the masks hold the values {listed(sorted(present))}, which are no ids {first},"
+            f" {first + 1} ...; {cure}."
+        )
+    return count, tuple(range(1, count + 1)) if reduce_zero_label else None
+
+
+def are_colored(masks: list[Path]) -> bool:
+    """Tells whether most masks are stored in color and one of the first of these is not just grey."""
+    are_stored = parallel_map(_is_stored_in_color, masks)
+    stored = [path for path, is_stored in zip(masks, are_stored, strict=True) if is_stored]
+    if 2 * len(stored) < len(masks):
+        return False
+    return any(inspect_mask(path).colors for path in stored[:_PROBED])
+
+
+def _is_stored_in_color(path):
+    try:
+        with regular_file(path).open("rb") as file:
+            kind = png_kind(file.read(26))
+    except (InputError, OSError):
+        return False
+    return kind is None or kind.color_type in (2, 6)
+
+
+def stray_values(facts: list[Facts]) -> dict[int, Facts]:
+    """Returns the values that a few pixels of one mask alone have, and that mask; of three masks or more."""
+    masks = Counter(value for fact in facts for value in fact.counts)
+    return {
+        value: fact
+        for fact in facts
+        for value, count in fact.counts.items()
+        if len(facts) > 2 and masks[value] == 1 and count <= max(1, _STRAY * sum(fact.counts.values()))
+    }
+
+
+def stray_text(strays: dict[int, Facts], facts: list[Facts]) -> str:
+    """Returns where the first of some `stray_values` is, how often, and how to ignore them all."""
+    value, fact = min(strays.items(), key=lambda item: item[1].counts[item[0]])
+    count = fact.counts[value]
+    pixels = "1 pixel has" if count == 1 else f"{count} pixels have"
+    cure = f"--ignore-label {value}"
+    if len(strays) > 1:
+        cure = f'"ignore_labels": {sorted(strays)} in dataset.json'
+    return (
+        f"{fact.mask}: {pixels} the value {value}, which no other of the {len(facts)} masks holds: correct"
+        f" the mask, or ignore the value with {cure}"
+    )
+
+
+def is_smeared(counts: dict[int, int], by_color: bool = False) -> bool:
+    """Tells whether most pixels share few values (or colors) and nearly all others lie near these."""
+    pixels = sum(counts.values())
+    frequent = [value for value, n in counts.items() if n > pixels / 100]
+    is_few = 0 < len(frequent) <= len(counts) // 2
+    if by_color:
+        return is_few
+    near = sum(n for value, n in counts.items() if any(abs(value - other) <= _NEAR for other in frequent))
+    return is_few and near > 0.9 * pixels
