@@ -41,7 +41,7 @@ def run(arguments):
         given = f"--{next(iter(settings)).replace('_', '-')}" if settings else arguments.folder
         raise InputError(f"--run takes the settings and the data of the run; drop it or {given}")
     import_tensorflow()
-    from keras_seg.data.batches.preview import draw_preview
+    from keras_seg.data.preview import draw_preview
     from keras_seg.inference.images import write_image
     from keras_seg.training import TrainConfig
     from keras_seg.training.run_state.resume import recorded_config
