@@ -21,6 +21,18 @@ FLOORS = {
     "cli": 7, "registration": 7,
     "__init__": 8, "__main__": 8,
 }  # fmt: skip
+# The same within two large rooms; what is on one floor there imports nothing of one another.
+INNER_FLOORS = {
+    "data": {
+        "samples": 0, "labels": 1, "shapes": 1, "formats": 2, "folders": 3, "annotation": 4, "batches": 4,
+        "doctor": 4, "preview": 5, "__init__": 5,
+    },
+    "training": {
+        "distributed": 0, "optim": 1, "settings": 1, "run_state": 1, "loop": 1, "trainer": 2, "zoo": 3,
+        "__init__": 3,
+    },
+}  # fmt: skip
+INTERWOVEN = {"optim", "settings", "run_state", "loop"}  # These still import one another.
 MODULES = sorted(PACKAGE.rglob("*.py"))
 BACKEND_NEUTRAL = ("layers", "encoders", "models", "losses", "metrics", "pretrained")
 
@@ -45,6 +57,18 @@ def test_a_room_imports_only_from_rooms_below(path):
         if parts[0] == "keras_seg" and len(parts) > 1 and parts[1] != room:
             below = FLOORS[parts[1]] < FLOORS[room] or FLOORS[parts[1]] == FLOORS[room] == 0
             assert below, f"{room} imports {module}"
+
+
+@pytest.mark.parametrize("room", INNER_FLOORS)
+def test_within_a_room_imports_go_one_way(room):
+    floors, folder = INNER_FLOORS[room], PACKAGE / room
+    for path in folder.rglob("*.py"):
+        part = path.relative_to(folder).parts[0].removesuffix(".py")
+        for module in imported_modules(path):
+            parts = module.split(".")
+            if parts[:2] == ["keras_seg", room] and len(parts) > 2 and parts[2] != part:
+                is_below = floors[parts[2]] < floors[part] or {parts[2], part} <= INTERWOVEN
+                assert is_below, f"{path.relative_to(folder)} imports {module}"
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in BACKEND_NEUTRAL], ids=str)
