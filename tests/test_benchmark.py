@@ -6,6 +6,7 @@ import math
 import pytest
 
 from benchmarks.goals import format_goals
+from keras_seg.benchmark import machine
 from keras_seg.benchmark.machine import describe_machine
 from keras_seg.benchmark.report import format_machine, format_table, summarize
 from keras_seg.benchmark.workers import Contender, Timing, measure_in_turn
@@ -123,7 +124,23 @@ def test_a_missed_goal_and_a_failed_contender_are_told():
     assert lines[-1] == "All goals are met by 1 of 3 networks."
 
 
-def test_the_command_measures_a_network(tmp_path, capsys):
+def test_the_limits_of_the_machine_are_counted_as_what_they_do(monkeypatch):
+    monkeypatch.setattr(machine, "SIDE", 64)
+    monkeypatch.setattr(machine, "COPIED", 1 << 20)
+    counted = []
+    for contender in machine.LIMITS:
+        module, function = contender.target.split(":")
+        assert module == machine.__name__
+        step, facts = getattr(machine, function)(**contender.settings)
+        step()
+        counted.append(facts)
+    assert counted == [{"operations": 2 * 64**3}, {"operations": 2 * 64**3}, {"bytes": 2 << 20}]
+
+
+def test_the_command_measures_a_network(tmp_path, capsys, monkeypatch):
+    # Those of the machine import TensorFlow once more each.
+    limits = (Contender("matrix product", f"{HERE}:product", {"side": 256}),)
+    monkeypatch.setattr(machine, "LIMITS", limits)
     path = tmp_path / "figures.json"
     flags = ["--model", "unet", "--image-size", "24", "32", "--batch-size", "1", "--classes", "3"]
     assert main(["benchmark", *flags, "--rounds", "1", "--json", str(path)]) == 0
@@ -131,7 +148,7 @@ def test_the_command_measures_a_network(tmp_path, capsys):
     assert "training: 32 x 24 pixels, batch of 1" in out
     figures = json.loads(path.read_text())
     for kind in ("training", "prediction"):
-        network, product, *_ = figures["results"][kind]
+        network, product = figures["results"][kind]
         assert network["name"] == "unet" and network["seconds"] > 0
         assert network["share"] == pytest.approx(network["gflops"] / product["gflops"])
         assert math.isfinite(network["peak_mib"])
@@ -152,7 +169,8 @@ def test_the_command_measures_a_network(tmp_path, capsys):
         (["--json", "missing/figures.json"], "--json: missing/figures.json cannot be written; name a file"),
     ],
 )
-def test_wrong_flags_end_in_one_line(flags, line, capsys):
+def test_wrong_flags_end_in_one_line(flags, line, capsys, monkeypatch):
+    monkeypatch.setattr(machine, "LIMITS", ())
     assert main(["benchmark", *flags]) == 2
     error = capsys.readouterr().err
     assert line in error and "Traceback" not in error
