@@ -1,15 +1,21 @@
 """`python -m tests.compiled_steps NETWORK`: a training step under XLA against the same without it.
 
+`--count FOLDER`, where `XLA_FLAGS` is `--xla_dump_to=FOLDER`, prints besides how many programs XLA has
+compiled when a training has validated images of one size, and when of twenty.
+
 A process of its own, since XLA refuses some operations where another test has made TensorFlow deterministic.
 """
 
-import sys
+import argparse
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_seg.losses import SegmentationLoss
+from keras_seg.training import TrainConfig
+from keras_seg.training.loop.building import build_training
 from tests.backend_answers import randomize
 from tests.model_helpers import NUM_CLASSES, build_narrow, images
 
@@ -51,5 +57,36 @@ def check_compiled(name):
         assert np.abs(ours - theirs).max() <= 1e-5 * max(np.abs(theirs).max(), 1e-3)
 
 
+def count_compilations(folder):
+    """Programs compiled by a training that validates images of one size, and that goes on with others."""
+    config = TrainConfig(
+        model="unet", weights="none", model_options={"widths": (4, 6), "decoder_widths": (4,)}
+    )
+    model = build_training(config, 3, 2, fresh=True, report=lambda line: None).model
+    model.jit_compile = True  # As on a GPU.
+
+    def batch(size):
+        return np.zeros((1, size, 9, 3), "float32"), np.zeros((1, size, 9), "int32")
+
+    model.fit(*batch(8), epochs=1, verbose=0)
+    counts = []
+    for sizes in ([8], range(9, 28)):
+        for size in sizes:
+            model.evaluate(*batch(size), verbose=0)
+        counts.append(len(list(folder.glob("*before_optimizations.txt"))))
+    return counts
+
+
+def main():
+    """Compares, and counts."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("network")
+    parser.add_argument("--count", type=Path)
+    arguments = parser.parse_args()
+    if arguments.count:
+        print(*count_compilations(arguments.count), flush=True)
+    check_compiled(arguments.network)
+
+
 if __name__ == "__main__":
-    check_compiled(sys.argv[1])
+    main()
