@@ -13,10 +13,10 @@ ONEDNN_LIMIT = "ONEDNN_MAX_CPU_ISA"
 FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
 # Purpose of a process -> variables that it sets where the user has not: docs/performance.md has the figures.
 SETTINGS = {
-    # By itself TensorFlow takes oneDNN where there is AVX-512 alone; its gradients are faster with AVX2 too.
+    # By itself TensorFlow takes oneDNN only where there is AVX-512; it is faster with AVX2 too.
     "training": {ONEDNN: "1"},
     # oneDNN then brings weights into the order that suits the processor once, and not for every image.
-    "inference": {FROZEN_WEIGHTS: "1"},
+    "inference": {ONEDNN: "1", FROZEN_WEIGHTS: "1"},
 }
 SWITCH = ("0", "1", "false", "true")
 ONEDNN_LIMITS = (

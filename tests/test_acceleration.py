@@ -117,8 +117,13 @@ def test_fc6_and_fc7_are_large_and_no_other_convolution_is():
     zeros = {"kernel_initializer": "zeros"}
     fc6 = network_of_zeros(layers.Conv2D(4096, 7, padding="same", **zeros), 512)
     other = network_of_zeros(layers.Conv2D(1024, 3, padding="same", **zeros), 1024)
-    assert replaced(fc6, "inference") == {"PatchConv2D"}
-    assert replaced(other, "inference") == set()
+    assert replaced(fc6, "training") == {"PatchConv2D"}
+    assert replaced(other, "training") == set()
+
+
+def test_fc6_predicts_as_a_plain_convolution():
+    fc6 = network_of_zeros(layers.Conv2D(4096, 7, padding="same", kernel_initializer="zeros"), 512)
+    assert replaced(fc6, "inference") == set()
 
 
 def network_of_zeros(layer, channels):

@@ -35,7 +35,7 @@ def prepared(purpose, **environment):
 
 @pytest.mark.parametrize(
     ("purpose", "expected"),
-    [("training", ["1", None]), ("inference", [None, "1"]), ("", [None, None])],
+    [("training", ["1", None]), ("inference", ["1", "1"]), ("", [None, None])],
 )
 def test_a_process_is_prepared_for_its_purpose_without_tensorflow(purpose, expected):
     assert prepared(purpose) == f"{expected} False"
@@ -43,7 +43,7 @@ def test_a_process_is_prepared_for_its_purpose_without_tensorflow(purpose, expec
 
 def test_what_the_user_decided_stays():
     assert prepared("training", **{ONEDNN: "0"}) == "['0', None] False"
-    assert prepared("inference", **{FROZEN_WEIGHTS: "0"}) == "[None, '0'] False"
+    assert prepared("inference", **{FROZEN_WEIGHTS: "0"}) == "['1', '0'] False"
 
 
 def test_nothing_is_set_once_tensorflow_has_read_it(monkeypatch):

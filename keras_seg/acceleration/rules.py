@@ -39,7 +39,7 @@ if keras.config.backend() == "tensorflow":
     from keras_seg.acceleration.resizing import resize
 
     RULES += [
-        Rule("large kernels as one matrix product over patches", patches, PURPOSES),
+        Rule("large kernels as one matrix product over patches", patches, (TRAINING,)),
         Rule("dilated convolutions by the kernel that knows dilation", dilated, PURPOSES),
         Rule("bilinear resizing in one operation", resize, PURPOSES),
         Rule("grouped convolutions, group by group", grouped, PURPOSES),
