@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,17 +18,47 @@ from keras_seg.errors import InputError
 from keras_seg.training.zoo import _wait, train_zoo
 
 ROOT = Path(__file__).parent.parent
-FLAGS = ["--image-size", "32", "32", "--batch-size", "4", "--epochs", "1", "--weights", "none"]
+FLAGS = ["--image-size", "32", "32", "--batch-size", "4", "--epochs", "5", "--weights", "none"]
+
+
+class Stopped(NamedTuple):
+    """A zoo of a U-Net whose process was told to end after an epoch.
+
+    Attributes:
+        folder: Path of the zoo.
+        flags: Of its trainings.
+        status: Exit status.
+        files: Name to text of what was there then.
+    """
+
+    folder: Path
+    flags: list
+    status: int
+    files: dict
 
 
 @pytest.fixture(scope="module")
-def zoo(shapes_folder, tmp_path_factory):
-    """A U-Net, and a network that cannot take the option that both are given."""
-    folder, lines = tmp_path_factory.mktemp("zoo"), []
+def stopped(shapes_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("zoo")
     flags = [*FLAGS, "--data", str(shapes_folder), "--model-option", "widths=[8,16]"]
     flags += ["--model-option", "decoder_widths=[8]"]
-    failed = train_zoo(["unet", "segnet"], folder, flags, lines.append)
-    return folder, flags, failed, lines
+    command = [sys.executable, "-m", "keras_seg", "zoo", "--output", str(folder), "--models", "unet", "--"]
+    process = subprocess.Popen([*command, *flags], cwd=ROOT)
+    history = folder / "unet" / "history.csv"
+    while not history.exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.terminate()
+    status = process.wait()
+    return Stopped(folder, flags, status, {path.name: path.read_text() for path in folder.glob("*.*")})
+
+
+@pytest.fixture(scope="module")
+def zoo(stopped):
+    """The same gone on with, and a network that cannot take the option that both are given."""
+    folder, lines = stopped.folder, []
+    failed = train_zoo(["unet", "segnet"], folder, stopped.flags, lines.append)
+    return folder, stopped.flags, failed, lines
 
 
 def test_each_network_has_a_row_and_a_failure_is_reported(zoo):
@@ -51,23 +82,12 @@ def test_what_is_trained_is_passed_over(zoo):
     assert (folder / "unet" / "best.keras").stat().st_mtime_ns == before
 
 
-def test_a_stopped_zoo_stops_its_training_and_counts_both_parts(shapes_folder, tmp_path):
-    flags = [*FLAGS, "--data", str(shapes_folder), "--epochs", "5", "--model-option", "widths=[8,16]"]
-    flags += ["--model-option", "decoder_widths=[8]"]
-    command = [sys.executable, "-m", "keras_seg", "zoo", "--output", str(tmp_path), "--models", "unet", "--"]
-    process = subprocess.Popen([*command, *flags], cwd=ROOT)
-    history = tmp_path / "unet" / "history.csv"
-    while not history.exists():
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.terminate()
-    assert process.wait() == 128 + signal.SIGTERM
-    assert "go on with --resume" in (tmp_path / "unet.log").read_text()
-    first = json.loads((tmp_path / "unet.json").read_text())
-    assert not (tmp_path / "zoo.csv").exists()
+def test_a_stopped_zoo_stops_its_training_and_counts_both_parts(stopped, zoo):
+    assert stopped.status == 128 + signal.SIGTERM
+    assert "go on with --resume" in stopped.files["unet.log"]
+    assert "zoo.csv" not in stopped.files
 
-    assert train_zoo(["unet"], tmp_path, flags, lambda line: None) == []
-    both = json.loads((tmp_path / "unet.json").read_text())
+    first, both = json.loads(stopped.files["unet.json"]), json.loads((zoo[0] / "unet.json").read_text())
     assert both["seconds"] > first["seconds"] + 1 and both["memory"] >= first["memory"]
     assert both["processor_seconds"] > first["processor_seconds"] + 1
 
