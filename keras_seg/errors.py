@@ -19,3 +19,8 @@ class InputError(ValueError):
 
     def __init__(self, message):
         super().__init__(spelled_out(message))
+
+    @property
+    def command_line(self):
+        """The line as the command line prints it."""
+        return str(self)

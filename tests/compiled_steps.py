@@ -61,7 +61,7 @@ def count_compilations(folder):
     """Programs compiled by a training that validates images of one size, and that goes on with others."""
     config = TrainConfig(
         model="unet", weights="none", model_options={"widths": (4, 6), "decoder_widths": (4,)}
-    )
+    ).resolve()
     model = build_training(config, 3, 2, fresh=True, report=lambda line: None).model
     model.jit_compile = True  # As on a GPU.
 

@@ -9,9 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "keras_seg"
 FLOORS = {
-    "classes": 0, "errors": 0, "files": 0, "gif": 0, "hardware": 0, "initial_weights": 0, "layers": 0,
-    "logits": 0, "losses": 0, "memory": 0, "metrics": 0, "palette": 0, "process": 0, "registry": 0, "rows": 0,
-    "run_config": 0, "spreadsheets": 0, "texts": 0, "weights_files": 0,
+    "augmentation": 0, "classes": 0, "errors": 0, "files": 0, "gif": 0, "hardware": 0, "initial_weights": 0,
+    "layers": 0, "logits": 0, "losses": 0, "memory": 0, "metrics": 0, "palette": 0, "process": 0,
+    "registry": 0, "rows": 0, "run_config": 0, "settings": 0, "spreadsheets": 0,
+    "texts": 0, "weights_files": 0,
     "acceleration": 1, "data": 1, "pretrained": 1,
     "encoders": 2, "runs": 2,
     "inference": 3, "models": 3,

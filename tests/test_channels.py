@@ -14,9 +14,9 @@ from model_helpers import build_narrow
 from PIL import Image
 
 from keras_seg import InputError, Predictor, Run, TrainConfig, build_model, load_weights, train
+from keras_seg.augmentation import Augmentation
 from keras_seg.cli import main
 from keras_seg.data import check_dataset, eval_batches, load_dataset, read_image, train_batches
-from keras_seg.data.batches.augment import Augmentation
 from keras_seg.data.formats.bands import joined_moments, moments_of
 from keras_seg.data.samples import ImageKind
 from keras_seg.layers import Preprocessing
@@ -372,7 +372,7 @@ def test_pretrained_weights_keep_their_preprocessing_for_8_bits_alone(tmp_path):
     build_model("unet", 2, **options).save_weights(tmp_path / "a.weights.h5")
     config = TrainConfig(
         model="unet", data="x", weights=str(tmp_path / "a.weights.h5"), model_options=options
-    )
+    ).resolve()
     for depth, is_measured in (("uint8", False), ("uint16", True)):
         dataset = load_dataset(write_bands(tmp_path / depth, 4, depth, count=2), channels=4)
         lines = []
@@ -456,11 +456,11 @@ def test_what_needs_rgb_is_refused_in_one_line(band_run, tmp_path):
         predict_video(Predictor(band_run), tmp_path / "a.mp4", tmp_path)
     with pytest.raises(InputError, match="--precision int8 takes images of 8 bits"):
         export_litert(band_run, tmp_path)
-    with pytest.raises(InputError, match="--channels must be from 1 to 16, received 17"):
+    with pytest.raises(InputError, match="channels must be from 1 to 16, received 17"):
         TrainConfig(channels=17)
-    with pytest.raises(InputError, match="--color-factors does nothing for images of other channels"):
+    with pytest.raises(InputError, match="color_factors does nothing for images of other channels"):
         TrainConfig(data="x", channels=5, color_factors=(0.5, 1.5))
-    with pytest.raises(InputError, match="--channels 5: shapes is drawn in RGB"):
+    with pytest.raises(InputError, match="channels 5: shapes is drawn in RGB"):
         train(TrainConfig(channels=5, output=str(tmp_path / "run")), report=lambda line: None)
 
 

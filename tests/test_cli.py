@@ -25,7 +25,7 @@ def run_main(capsys, *argv, program="keras-seg"):
         (["train", "--resume", "nowhere"], "nowhere: no such run folder"),
         (["train", "--resume", "nowhere", "--seed", "1"], "--seed: --resume goes on with"),
         (["train", "--resume", "nowhere", "--checkpoint-every", "never"], "nowhere: no such run folder"),
-        (["train", "--rotation", "200"], "--rotation must be between 0 and 180, received 200.0"),
+        (["train", "--rotation", "200"], "--rotation must be from 0 to 180, received 200.0"),
         (["train", "--scales", "2", "1"], "--scales must be two factors, the lower first"),
         (["train", "--no-augment", "--blur", "2"], "--no-augment and --blur exclude each other"),
         (["train", "--recipe", "fcn-paper", "--model", "unet"], "--recipe fcn-paper is for fcn32"),
@@ -53,6 +53,25 @@ def test_wrong_use_is_status_2(argv, capsys):
     status, _out, err = run_main(capsys, *argv)
     assert status == 2
     assert "usage: " in err and "Traceback" not in err
+
+
+def test_a_config_json_is_replayed_and_flags_win_over_it(run, capsys, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("keras_seg.training.train", asked.append)
+    argv = ["train", "--config", run.path / "config.json"]
+    assert run_main(capsys, *argv)[0] == 0
+    assert run_main(capsys, *argv, "--seed", "5", "--optimizer", "sgd", "--output", tmp_path)[0] == 0
+    replayed, changed = (config.resolve().to_dict() for config in asked)
+    settings = replayed.keys() - {"output", "given"}
+    assert {name: replayed[name] for name in settings} == {name: run.config[name] for name in settings}
+    assert replayed["output"] is None  # The run's own is taken.
+    differing = {name: changed[name] for name in replayed if changed[name] != replayed[name]}
+    expected = {"seed": 5, "optimizer": "sgd", "learning_rate": 1e-3, "output": str(tmp_path)}
+    assert differing.pop("given") and differing == expected
+    status, _, err = run_main(capsys, *argv, "--resume", run.path)
+    assert status == 2 and "--config and --resume exclude each other" in err
+    (tmp_path / "list.json").write_text("[]")
+    assert "holds no settings" in run_main(capsys, "train", "--config", tmp_path / "list.json")[2]
 
 
 def test_a_folder_that_is_no_run_is_named(capsys, tmp_path):

@@ -17,7 +17,7 @@ from keras_seg.data import (
     train_batches,
 )
 from keras_seg.data.batches import pipeline
-from keras_seg.data.batches.augment import COLOR_FACTORS, _color_map, augment
+from keras_seg.data.batches.augment import DEFAULT, _color_map, augment
 from keras_seg.data.formats.reading import read_header
 from keras_seg.data.samples import RGB, ImageKind
 from keras_seg.errors import InputError
@@ -234,7 +234,7 @@ def test_what_is_outside_of_the_picture_is_ignored_and_of_its_mean_color(augment
 
 def test_brightness_stays_within_its_bounds(augmented):
     whole = [image[mask != IGNORE].mean() / 91.5 for image, mask in augmented if (mask == IGNORE).any()]
-    low, high = COLOR_FACTORS
+    low, high = DEFAULT.color_factors
     assert low - 0.02 < min(whole) < 0.85
     assert 1.15 < max(whole) < high + 0.02
 

@@ -121,7 +121,7 @@ def test_a_threshold_of_several_classes_is_refused():
 def test_the_carvana_network_of_one_class_has_its_published_parameters():
     model = build_model("fcn8_vgg16_bn", 1)
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 24_162_113
-    config = TrainConfig(recipe="seed-carvana", model="fcn8_vgg16_bn", data="carvana")
+    config = TrainConfig(recipe="seed-carvana", model="fcn8_vgg16_bn", data="carvana").resolve()
     assert config.binary and config.loss == "bce"
 
 
@@ -209,7 +209,7 @@ def test_shapes_have_more_than_one_class():
 def test_a_threshold_without_one_class_is_refused_before_anything_is_written(tmp_path):
     folder = write_folder(tmp_path / "data")
     config = TrainConfig(data=str(folder), threshold=0.4, output=str(tmp_path / "run"))
-    with pytest.raises(InputError, match="--threshold does nothing for 3 classes"):
+    with pytest.raises(InputError, match="threshold does nothing for 3 classes"):
         train(config, report=lambda line: None)
     assert not (tmp_path / "run").exists()
 
@@ -269,7 +269,7 @@ def test_the_figures_are_those_of_the_threshold(disc_run, discs):
 
 
 def test_a_run_of_one_class_records_settings_that_it_goes_on_with(disc_run):
-    config = TrainConfig.from_dict(disc_run.config)
+    config = TrainConfig.from_dict(disc_run.config).resolve()
     assert (config.binary, config.threshold) == (True, 0.4)
     assert disc_run.data_options["binary"]
 

@@ -75,7 +75,7 @@ def test_a_run_predicts_masks_of_the_image_size(run):
 
 
 def test_a_finished_run_asks_for_more_epochs(run):
-    with pytest.raises(InputError, match="is trained for 3 epochs; ask for more with --epochs"):
+    with pytest.raises(InputError, match="is trained for 3 epochs; ask for more with epochs"):
         train(resume=run.path, report=lambda line: None)
 
 
@@ -85,7 +85,7 @@ def test_a_run_is_never_written_over(run, shapes_folder):
 
 
 def test_an_option_that_the_network_has_not_is_named(shapes_folder, tmp_path):
-    with pytest.raises(InputError, match="--model-option: unet has no option 'stride'"):
+    with pytest.raises(InputError, match="model_options: unet has no option 'stride'"):
         train(config(shapes_folder, tmp_path / "run", model_options={"stride": 8}), report=lambda line: None)
     assert not (tmp_path / "run").exists()
 

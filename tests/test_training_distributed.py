@@ -60,7 +60,7 @@ trainer.finish = lambda *_: None
 try:
     train(**settings) if "resume" in settings else train(TrainConfig.from_dict(settings))
 except InputError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(f"error: {error.command_line}")
 """
 PLAIN_KERAS = """
 import keras, numpy as np, sys, tensorflow as tf
@@ -302,9 +302,9 @@ def test_a_training_without_a_cluster_is_refused(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"distribute": "all"}, "--distribute must be one of none, mirrored, multiworker"),
-        ({"distribute": "mirrored", "accumulate": 2}, "--distribute mirrored and --accumulate 2 exclude"),
-        ({"distribute": "multiworker", "tensorboard": True}, "--distribute multiworker and --tensorboard"),
+        ({"distribute": "all"}, "distribute must be one of none, mirrored, multiworker"),
+        ({"distribute": "mirrored", "accumulate": 2}, "distribute mirrored and accumulate 2 exclude"),
+        ({"distribute": "multiworker", "tensorboard": True}, "distribute multiworker and tensorboard"),
     ],
 )
 def test_what_does_not_go_with_it_is_refused(settings, text):

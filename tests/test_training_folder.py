@@ -41,7 +41,7 @@ def no_work(monkeypatch):
 def stopped(tmp_path):
     """The folder of a run that was killed before its first checkpoint."""
     classes = {"num_classes": 1, "classes": ["a"], "colors": [[0, 0, 0]]}
-    settings = {**config("x", tmp_path).to_dict(), **classes}
+    settings = {**config("x", tmp_path).resolve().to_dict(), **classes}
     (tmp_path / "config.json").write_text(json.dumps(settings))
     (tmp_path / "checkpoints").mkdir()
     return tmp_path
@@ -122,13 +122,13 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
 
 
 def test_a_folder_with_a_run_is_refused_before_anything_else(stopped, no_work):
-    assert f"{stopped}: already holds a run; name another --output" in refusal(config("x", stopped))
+    assert f"{stopped}: already holds a run; name another output" in refusal(config("x", stopped))
 
 
 def test_a_name_that_is_not_utf8_is_refused_before_anything_else(stopped, no_work, tmp_path):
     name = tmp_path / os.fsdecode(b"r\xff")
     text = refusal(config("x", name))
-    assert "is no name in UTF-8" in text and "name another --output" in text and not name.exists()
+    assert "is no name in UTF-8" in text and "name another output" in text and not name.exists()
     name.mkdir()
     (stopped / "config.json").rename(name / "config.json")
     assert "rename the folder" in refusal(resume=name)

@@ -43,7 +43,7 @@ def pixels(count=4, size=8, classes=3):
 def small_training(whole=False, **settings):
     """A compiled U-Net of two levels; with `whole` the `Training` that it belongs to."""
     defaults = {"model": "unet", "model_options": SMALL, "weights": "none", "schedule": "fixed"}
-    config = TrainConfig(**{**defaults, "learning_rate": 1e-2, **settings})
+    config = TrainConfig(**{**defaults, "learning_rate": 1e-2, **settings}).resolve()
     training = build_training(config, 3, 2, fresh=True, report=lambda line: None)
     return training if whole else training.model
 
@@ -69,7 +69,7 @@ def cross_entropy(logits, labels):
 def test_the_loss_of_an_auxiliary_head_counts_by_its_weight(narrow, eager):
     config = TrainConfig(
         model="fcn_resnet50", model_options={"aux_head": True}, weights="none", aux_weight=0.3
-    )
+    ).resolve()
     model = build_training(config, 3, 2, fresh=True, report=lambda line: None).model
     images, labels = pixels(size=16)
     logits = model.predict(images, verbose=0)
@@ -84,7 +84,7 @@ def test_metrics_can_be_restored_before_the_first_batch(narrow, eager, aux_head)
     images, labels = pixels(size=16)
     truth = {"out": labels, "aux": labels} if aux_head else labels
     trained, built = (
-        build_training(TrainConfig(**settings), 3, 2, fresh=True, report=lambda line: None).model
+        build_training(TrainConfig(**settings).resolve(), 3, 2, fresh=True, report=lambda line: None).model
         for _ in range(2)
     )
     trained.train_on_batch(images, truth)
@@ -118,7 +118,7 @@ def test_a_network_without_an_auxiliary_head_says_so():
 @pytest.fixture
 def stage(narrow, tmp_path):
     """The run folder of an FCN-32s with random weights."""
-    config = TrainConfig("fcn32", output=str(tmp_path / "32s"), model_options={"fc_filters": 16})
+    config = TrainConfig("fcn32", output=str(tmp_path / "32s"), model_options={"fc_filters": 16}).resolve()
     dataset = Dataset("none", ("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)), None, {})
     run = create_run(config, dataset, ExitStack())
     model = build_model("fcn32", 3, fc_filters=16)

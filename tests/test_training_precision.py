@@ -90,7 +90,9 @@ def bfloat16():
 
 
 def compute_types(name, **options):
-    config = TrainConfig(model=name, precision="mixed_bfloat16", model_options=options, weights="none")
+    config = TrainConfig(
+        model=name, precision="mixed_bfloat16", model_options=options, weights="none"
+    ).resolve()
     model = build_training(config, 3, 2, fresh=True, report=print).model
     return {layer.name: layer.compute_dtype for layer in model.layers}
 
@@ -106,7 +108,9 @@ def test_fc6_and_fc7_and_the_scores_stay_float32_on_a_cpu(bfloat16, eager):
 
 @pytest.mark.bfloat16
 def test_all_else_computes_in_bfloat16_on_a_cpu(bfloat16, eager):
-    config = TrainConfig(model="unet", precision="mixed_bfloat16", model_options=SMALL, weights="none")
+    config = TrainConfig(
+        model="unet", precision="mixed_bfloat16", model_options=SMALL, weights="none"
+    ).resolve()
     model = build_training(config, 3, 2, fresh=True, report=print).model
     types = {layer.name: layer.compute_dtype for layer in model.layers}
     assert types["stem_conv1"] == types["down1_bn2"] == "bfloat16"
@@ -122,7 +126,9 @@ def test_all_else_computes_in_bfloat16_on_a_cpu(bfloat16, eager):
 
 @pytest.mark.bfloat16
 def test_the_rebuilt_network_predicts_what_the_plain_one_does(bfloat16, eager):
-    config = TrainConfig(model="unet", precision="mixed_bfloat16", model_options=SMALL, weights="none")
+    config = TrainConfig(
+        model="unet", precision="mixed_bfloat16", model_options=SMALL, weights="none"
+    ).resolve()
     model = build_training(config, 3, 2, fresh=True, report=print).model
     keras.config.set_dtype_policy("float32")
     plain = build_model("unet", 3, **SMALL)
@@ -136,9 +142,13 @@ def test_float16_trains_with_loss_scaling_around_the_groups(eager):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        config = TrainConfig(
-            model="unet", model_options=SMALL, weights="none", head_rate=10.0, average=0.9, accumulate=2
-        ).replace(precision="mixed_float16")
+        config = (
+            TrainConfig(
+                model="unet", model_options=SMALL, weights="none", head_rate=10.0, average=0.9, accumulate=2
+            )
+            .resolve()
+            .replace(precision="mixed_float16")
+        )
         model = build_training(config, 3, 2, fresh=True, report=print).model
         assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         images = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype("float32")

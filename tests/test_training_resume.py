@@ -143,7 +143,7 @@ def test_a_trained_run_is_finished_once(eager_whole, monkeypatch):
 
     monkeypatch.setattr(trainer, "finish", finish)
     go_on(eager_whole.path)
-    with pytest.raises(InputError, match="is trained for 3 epochs; ask for more with --epochs"):
+    with pytest.raises(InputError, match="is trained for 3 epochs; ask for more with epochs"):
         go_on(eager_whole.path)
     assert finished == [EPOCHS * STEPS]
 
@@ -159,7 +159,7 @@ def test_a_trained_run_whose_checkpoints_are_gone_is_left_as_it_is(eager_whole, 
     before = content(run.path)
     with pytest.raises(InputError, match=r"holds best\.keras, history\.csv, but no checkpoint") as error:
         go_on(run.path)
-    assert f"--init-from {run.path}" in str(error.value) and len(str(error.value).splitlines()) == 1
+    assert f"init_from {run.path}" in str(error.value) and len(str(error.value).splitlines()) == 1
     assert content(run.path) == before
 
 
@@ -192,7 +192,8 @@ def test_a_full_disk_keeps_the_last_checkpoint(eager, shapes_folder, tmp_path, m
     with pytest.raises(InputError) as error:
         train(config(shapes_folder, folder, checkpoint_every="2", **EAGER), report=print)
     assert "cannot be written (No space left on device)" in str(error.value)
-    assert f"then go on with --resume {folder}" in str(error.value)
+    assert f"then go on with --resume {folder}" in error.value.command_line
+    assert f"then go on with train(resume={str(folder)!r})" in str(error.value)
     assert len(str(error.value).splitlines()) == 1
     path, progress = newest_state(folder / "checkpoints", print)
     assert progress.step >= 2
@@ -213,7 +214,7 @@ def test_a_loss_that_is_no_number_ends_in_one_line_and_keeps_the_best_model(
     with pytest.raises(InputError) as error:
         train(config(shapes_folder, folder, **EAGER), report=print)
     assert f"{folder}: the loss is no finite number any more, at step 9 in epoch 3" in str(error.value)
-    assert "lower --learning-rate" in str(error.value) and len(str(error.value).splitlines()) == 1
+    assert "lower learning_rate" in str(error.value) and len(str(error.value).splitlines()) == 1
     assert all(np.isfinite(weights).all() for weights in Run.open(folder).load_model().get_weights())
 
 
@@ -240,7 +241,10 @@ def test_a_lack_of_memory_ends_in_one_line_and_keeps_the_last_checkpoint(
     with pytest.raises(InputError) as error:
         train(config(shapes_folder, folder, checkpoint_every="2", **EAGER), report=print)
     assert f"{folder}: memory does not suffice {reason}; train anew with a smaller" in str(error.value)
-    assert f"go on with --resume {folder}" in str(error.value) and len(str(error.value).splitlines()) == 1
+    assert (
+        f"go on with --resume {folder}" in error.value.command_line
+        and len(str(error.value).splitlines()) == 1
+    )
     assert newest_state(folder / "checkpoints", print)[1].step == STEPS
     Run.open(folder).load_model()
 
@@ -254,7 +258,7 @@ def test_a_network_that_memory_does_not_hold_is_refused_before_there_is_a_run(
     monkeypatch.setattr(trainer, "build_training", run_out)
     with pytest.raises(InputError) as error:
         train(config(shapes_folder, tmp_path / "run"), report=print)
-    assert "memory does not suffice" in str(error.value) and "--resume" not in str(error.value)
+    assert "memory does not suffice" in str(error.value) and "resume" not in str(error.value)
     assert not (tmp_path / "run").exists()
 
 

@@ -40,7 +40,7 @@ def _colored(ids):
 def _refusal(call, *arguments, **options):
     with pytest.raises(InputError) as error:
         call(*arguments, **options)
-    return str(error.value)
+    return error.value.command_line
 
 
 def _load(root, **options):
@@ -159,9 +159,9 @@ def test_settings_that_a_message_says_to_change_can_be_changed(settings, said, c
 @pytest.mark.parametrize("change", [{"accumulate": 3}, {"epochs": 2}])
 def test_a_training_without_an_update_can_be_mended_both_ways(change):
     settings = {"accumulate": 5, "epochs": 1}
-    text = _refusal(check_updates, TrainConfig(**settings), 3)
+    text = _refusal(check_updates, TrainConfig(**settings).resolve(), 3)
     assert "lower it, or ask for more --epochs" in text
-    check_updates(TrainConfig(**{**settings, **change}), 3)
+    check_updates(TrainConfig(**{**settings, **change}).resolve(), 3)
 
 
 def test_weights_for_as_many_classes_as_the_message_says_are_taken(tmp_path):
@@ -180,7 +180,7 @@ def test_a_missing_run_is_trained_where_the_message_says(tmp_path, monkeypatch):
 
 
 def test_a_run_that_is_there_goes_on_or_is_left_as_the_message_says(tmp_path):
-    config = {**TrainConfig(output=str(tmp_path)).to_dict(), "num_classes": 1, "classes": ["x"]}
+    config = {**TrainConfig(output=str(tmp_path)).resolve().to_dict(), "num_classes": 1, "classes": ["x"]}
     (tmp_path / "config.json").write_text(json.dumps({**config, "colors": [[0, 0, 0]]}))
     for text in (
         _refusal(check_output, TrainConfig(output=str(tmp_path))),

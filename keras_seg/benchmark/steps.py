@@ -26,7 +26,7 @@ def training(network, size, batch_size, num_classes=21, precision="float32"):
     """
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(precision)
-    config = TrainConfig(model=network, weights="none", optimizer="sgd", precision=precision)
+    config = TrainConfig(model=network, weights="none", optimizer="sgd", precision=precision).resolve()
     model = build_training(config, num_classes, 1000, fresh=True, report=lambda line: None).model
     images, masks = _example(size, batch_size, num_classes)
     batches = truth_for(model, tf.data.Dataset.from_tensors((images, masks)).repeat(STEPS))
@@ -48,7 +48,7 @@ def prediction(network, size, batch_size=1, num_classes=21, precision="float32")
         The step of a contender.
     """
     keras.utils.set_random_seed(0)
-    predictor = Predictor(build_model(network, num_classes), precision=precision)
+    predictor = Predictor(build_model(network, num_classes), precision=precision).resolve()
     images, _ = _example(size, batch_size, num_classes)
     images = images.astype(np.uint8)
     return lambda: predictor.predict_batch(images)

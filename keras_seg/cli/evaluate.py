@@ -5,7 +5,7 @@ from pathlib import Path
 
 from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.cli.quiet import import_tensorflow
-from keras_seg.cli.train_flags import MASK_FLAGS, add_mask_flags, mask_options
+from keras_seg.cli.train_flags import MASK_SETTINGS, add_mask_flags, mask_options
 from keras_seg.errors import InputError
 
 OUTPUT = "evaluation"  # `metrics.json` is the training's.
@@ -27,7 +27,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--split", metavar="train|val|test", default=SPLIT, help=f"split to evaluate (default: {SPLIT})"
     )
-    add_mask_flags(parser, MASK_FLAGS[:3])  # The run knows the others.
+    add_mask_flags(parser, MASK_SETTINGS[:3])  # The run knows the others.
     parser.add_argument(
         "--output",
         metavar="FILE",

@@ -59,7 +59,7 @@ def main(argv=None, program="keras-seg"):
     try:
         return arguments.run(arguments) or 0
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error.command_line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -3,20 +3,14 @@
 The flags are those of `train.py`, with the same defaults; --run takes the settings and the data of a run.
 """
 
-import argparse
-
 from keras_seg.cli.picture_names import check_picture_name
 from keras_seg.cli.quiet import import_tensorflow
-from keras_seg.cli.train_flags import GROUPS, PAIRS, add_mask_flags
+from keras_seg.cli.train_flags import MASK_SETTINGS, add_some_flags, flag_of, given_settings
 from keras_seg.errors import InputError
+from keras_seg.settings import settings_of
+from keras_seg.training.settings.subjects import AugmentationSettings
 
-OF_TRAINING = {
-    "network and data": ("--model",),
-    "recipe (docs/training.md)": ("--recipe", "--image-size"),
-    "augmentation": tuple(GROUPS["augmentation"]),
-    "run": ("--seed",),
-}
-OWN = ("run", "run_folder", "folder", "output", "count")
+OF_TRAINING = (*MASK_SETTINGS, "model", "recipe", "image_size", *settings_of(AugmentationSettings), "seed")
 
 
 def add_arguments(parser):
@@ -27,18 +21,16 @@ def add_arguments(parser):
         "--output", metavar="FILE", default="preview.png", help=".png or .jpg (default: preview.png)"
     )
     parser.add_argument("--count", metavar="N", type=int, default=8, help="number of images (default: 8)")
-    add_mask_flags(parser)
-    for title, flags in OF_TRAINING.items():
-        for flag in flags:
-            parser.add_argument(flag, default=argparse.SUPPRESS, **GROUPS[title][flag])
+    add_some_flags(parser, OF_TRAINING)
 
 
 def run(arguments):
     """Draws."""
     check_picture_name("--output", arguments.output)
-    settings = {name: value for name, value in vars(arguments).items() if name not in OWN}
+    settings = given_settings(arguments)
+    settings.pop("output")  # Of the image.
     if arguments.run_folder and (settings or arguments.folder):
-        given = f"--{next(iter(settings)).replace('_', '-')}" if settings else arguments.folder
+        given = flag_of(next(iter(settings))) if settings else arguments.folder
         raise InputError(f"--run takes the settings and the data of the run; drop it or {given}")
     import_tensorflow()
     from keras_seg.data.preview import draw_preview
@@ -50,8 +42,7 @@ def run(arguments):
     if arguments.run_folder:
         config = recorded_config(arguments.run_folder)
     else:
-        settings |= {name: tuple(settings[name]) for name in PAIRS if name in settings}
-        config = TrainConfig(data=arguments.folder, **settings)
+        config = TrainConfig(data=arguments.folder, **settings).resolve()
     picture = draw_preview(
         load_data(config), config.image_size, arguments.count, config.seed, config.augmentation
     )

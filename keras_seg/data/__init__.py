@@ -1,6 +1,6 @@
 """Where samples come from, what their masks mean, and the batches that training and evaluation see."""
 
-from keras_seg.data.batches.augment import Augmentation
+from keras_seg.augmentation import Augmentation
 from keras_seg.data.batches.pipeline import eval_batches, steps_per_epoch, train_batches
 from keras_seg.data.batches.sharing import Share
 from keras_seg.data.doctor.checks import check_dataset, find_problems

@@ -1,6 +1,13 @@
 """Training: settings in, a run folder out."""
 
-from keras_seg.training.settings.config import TrainConfig
-from keras_seg.training.trainer import train
+import importlib
 
-__all__ = ["TrainConfig", "train"]
+# Looked up on first use, so that the command line's flags are had without TensorFlow.
+_HOMES = {"TrainConfig": "keras_seg.training.settings.config", "train": "keras_seg.training.trainer"}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'keras_seg.training' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -42,6 +42,7 @@ from keras_seg.training.run_state.run_folder import (
 )
 from keras_seg.training.run_state.state import Progress
 from keras_seg.training.settings.checks import check_updates
+from keras_seg.training.settings.names import python_names
 from keras_seg.training.settings.recipes import stage_before
 
 
@@ -66,10 +67,17 @@ def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, distr
         KeyboardInterrupt: After Ctrl-C, and after the best model and the state were written.
         SystemExit: Likewise after SIGTERM, with status 143.
     """
-    if resume is not None:
-        config = recorded_config(
-            resume, epochs=epochs, checkpoint_every=checkpoint_every, distribute=distribute
-        )
+    with python_names():
+        if resume is None:
+            config = config.resolve()
+        else:
+            changed = {"epochs": epochs, "checkpoint_every": checkpoint_every, "distribute": distribute}
+            config = recorded_config(resume, **changed)
+        return _prepare(config, resume, epochs is not None, report)
+
+
+def _prepare(config, resume, asks_for_epochs, report):
+    """Trains in a process whose devices and precision are set for it."""
     refuse_frozen_weights()
     replicas = make_replicas(config.distribute, report)
     if not replicas.is_chief:
@@ -79,7 +87,7 @@ def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, distr
     keras.config.set_dtype_policy(config.precision)
     try:
         with lost_workers(replicas, config.output or "RUN"), ExitStack() as held:
-            return _train(config, replicas, resume, epochs, report, held)
+            return _train(config, replicas, resume, asks_for_epochs, report, held)
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -103,7 +111,7 @@ def _for_this_machine(config, report):
     return config.replace(precision=precision, deterministic=deterministic)
 
 
-def _train(config, replicas, resume, epochs, report, held):
+def _train(config, replicas, resume, asks_for_epochs, report, held):
     keras.utils.set_random_seed(config.seed)
     path, progress = None, None
     with replicas.together():
@@ -141,7 +149,7 @@ def _train(config, replicas, resume, epochs, report, held):
         )
     with replicas.together():
         run = _open_run(config, dataset, resume, replicas, held)
-        is_done = is_trained(config, run, progress, asked=epochs is not None)
+        is_done = is_trained(config, run, progress, asked=asks_for_epochs)
     metrics = None
     if path is not None:
         with replicas.scope():

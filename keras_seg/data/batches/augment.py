@@ -4,57 +4,14 @@ Scale and crop as in DeepLab (Chen et al., 2017, arXiv:1606.00915, section 4.1):
 Elastic deformation as in U-Net (Ronneberger et al., 2015, arXiv:1505.04597, section 3.1).
 """
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
+from keras_seg.augmentation import Augmentation
 from keras_seg.data.batches.warp import blur, warp
-from keras_seg.errors import InputError
 from keras_seg.palette import IGNORE
 
-SCALES = (0.5, 2.0)
-COLOR_FACTORS = (0.75, 1.25)  # Of brightness, contrast and saturation
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _TRIES = 10  # Crops that are drawn until one class fills no more than it may
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """What is done to training images at random.
-
-    Attributes:
-        flip: whether to mirror left and right, half of the time.
-        scales: (least, most) factor of the size.
-        color_factors: (least, most) factor of brightness, contrast and saturation, of RGB images of 8 bits.
-        rotation: most degrees to turn, either way.
-        blur: most pixels of a Gaussian's standard deviation; each image has its own.
-        elastic: standard deviation, in pixels, of the displacements of a 3 x 3 grid; U-Net takes 10.
-        max_class_share: of the labeled pixels of a crop, the most that one class should have: up to ten
-            crops are drawn, and the last is taken if none is fine. 1: any crop is.
-
-    Raises:
-        InputError: a value is out of range.
-    """
-
-    flip: bool = True
-    scales: tuple[float, float] = SCALES
-    color_factors: tuple[float, float] = COLOR_FACTORS
-    rotation: float = 0.0
-    blur: float = 0.0
-    elastic: float = 0.0
-    max_class_share: float = 1.0
-
-    def __post_init__(self):
-        for name, (low, high) in (("scales", self.scales), ("color_factors", self.color_factors)):
-            if not 0 < low <= high:
-                raise InputError(f"{name} must be two factors, the lower first, received {low} and {high}.")
-        for name, most in (("rotation", 180), ("blur", 20), ("elastic", 1000)):
-            if not 0 <= getattr(self, name) <= most:
-                raise InputError(f"{name} must be between 0 and {most}, received {getattr(self, name)}.")
-        if not 0 < self.max_class_share <= 1:
-            raise InputError(
-                f"max_class_share must be above 0 and at most 1, received {self.max_class_share}."
-            )
 
 
 DEFAULT = Augmentation()

@@ -6,8 +6,9 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from keras_seg.data.batches.augment import Augmentation, resize
+from keras_seg.augmentation import Augmentation
 from keras_seg.data.batches.augment import augment as augment_pair
+from keras_seg.data.batches.augment import resize
 from keras_seg.data.batches.loading import make_loader
 from keras_seg.data.batches.sharing import WHOLE, parts_of_batches, select, turns_of_batches
 from keras_seg.data.formats.reading import parallel_map, read_header

@@ -11,7 +11,6 @@ from keras_seg.data import Share
 from keras_seg.errors import InputError
 from keras_seg.training.distributed.cluster import read_cluster
 
-DISTRIBUTIONS = ("none", "mirrored", "multiworker")
 # What an operation ends with that waits for a worker which is gone.
 LOST = (
     tf.errors.AbortedError,
@@ -160,7 +159,7 @@ def make_replicas(distribute, report):
     """Makes the replicas of a training, before TensorFlow does anything else.
 
     Args:
-        distribute: Of `DISTRIBUTIONS`.
+        distribute: The setting of that name.
         report: Function that is given each line for the reader.
 
     Returns:

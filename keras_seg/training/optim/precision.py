@@ -9,7 +9,6 @@ from keras_seg.hardware import BFLOAT16_CAPABILITY, check_bfloat16, describe_gpu
 from keras_seg.layers.few_channels import has_few_channels
 from keras_seg.logits import num_logits
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 _FC = re.compile(r"fc[67]")  # With their ReLUs and dropouts.
 FLOAT16_CAPABILITY = (7, 0)  # Compute capability from which an NVIDIA GPU has float16 in tensor cores.
 
@@ -18,7 +17,7 @@ def choose_precision(setting, hardware, is_distributed=False):
     """Decides on the precision of a training.
 
     Args:
-        setting: Of `PRECISIONS`.
+        setting: The setting `precision`.
         hardware: A `Hardware`.
         is_distributed: Whether several devices train together, which Keras's loss scaling does not follow: it
             looks for overflows on each replica by itself.

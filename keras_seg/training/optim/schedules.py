@@ -6,8 +6,6 @@ from keras.optimizers import schedules
 
 from keras_seg.training.run_state.history import SCORE
 
-SCHEDULES = ("poly", "cosine", "step", "fixed", "plateau")
-
 
 def build_schedule(
     name,

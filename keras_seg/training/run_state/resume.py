@@ -15,7 +15,7 @@ from keras_seg.training.run_state.state import (
     states,
     step_of,
 )
-from keras_seg.training.settings.config import TrainConfig
+from keras_seg.training.settings.config import ResolvedConfig
 
 
 def recorded_config(folder, **changed):
@@ -26,18 +26,18 @@ def recorded_config(folder, **changed):
         **changed: Settings that are to be others, or None.
 
     Returns:
-        A `TrainConfig`.
+        A `ResolvedConfig`.
 
     Raises:
         InputError: There is no such run, or its `config.json` holds what is no setting.
     """
     run = Run.open(folder)
     try:
-        config = TrainConfig.from_dict(run.config)
+        ResolvedConfig.from_dict(run.config)
     except InputError as error:
         raise InputError(f"{run.path / CONFIG}: {error}; correct it there") from None
     changed = {name: value for name, value in changed.items() if value is not None}
-    return config.replace(**changed, output=str(folder))
+    return ResolvedConfig.from_dict({**run.config, **changed, "output": str(folder)})
 
 
 def find_state(run, steps, report, is_chief=True):

@@ -1,52 +1,18 @@
-"""Whether settings are in range; each message names the flag."""
+"""Whether settings are right beside each other; each message names the flag."""
 
 import importlib.util
+import json
 import math
 
-from keras_seg.data import Augmentation
+from keras_seg.augmentation import Augmentation
 from keras_seg.errors import InputError
 from keras_seg.losses import parse_loss
-from keras_seg.losses.segmentation_loss import REDUCTIONS
 from keras_seg.models import MODELS
-from keras_seg.rows import MAX_CHANNELS
-from keras_seg.training.distributed.distribution import DISTRIBUTIONS
+from keras_seg.settings import settings_of
 from keras_seg.training.optim.class_weights import parse_class_weights
-from keras_seg.training.optim.optimizers import CLASSES
-from keras_seg.training.optim.precision import PRECISIONS
-from keras_seg.training.optim.schedules import SCHEDULES
 from keras_seg.training.run_state.checkpoints import parse_interval
-from keras_seg.training.settings.recipes import RECIPES
 
-CHOICES = {
-    "model": MODELS,
-    "recipe": RECIPES,
-    "optimizer": tuple(CLASSES),
-    "schedule": SCHEDULES,
-    "precision": PRECISIONS,
-    "distribute": DISTRIBUTIONS,
-    "loss_reduction": REDUCTIONS,
-}
-AT_LEAST = {
-    "batch_size": 1,
-    "epochs": 1,
-    "accumulate": 1,
-    "drop_epochs": 1,
-    "weight_decay": 0,
-    "clip_norm": 0,
-    "aux_weight": 0,
-    "power": 0,
-    "warmup_epochs": 0,
-    "val_images": 1,
-    "early_stopping": 0,
-    "freeze_epochs": 0,
-    "freeze_encoder": 0,
-    "seed": 0,
-}
-POSITIVE = ("learning_rate", "head_rate", "aux_rate", "bias_rate", "drop_factor")
-BELOW_ONE = ("momentum", "average")
-SEEDS = 1 << 32  # NumPy's
-MASK_VALUES = 1 << 16
-AUGMENTATION = ("flip", "scales", "color_factors", "rotation", "blur", "elastic", "max_class_share")
+AUGMENTATION = tuple(settings_of(Augmentation))
 # Settings that only some others give an effect: their names, when they have one, and when not.
 EFFECTS = (
     (("momentum",), lambda used: used["optimizer"] == "sgd", "without --optimizer sgd"),
@@ -72,24 +38,14 @@ EFFECTS = (
 
 
 def check_settings(settings):
-    """Checks settings, and those among them that exclude each other.
+    """Checks what the range of a setting does not say, and those that exclude each other.
 
     Args:
         settings: `{name: value}` of a `TrainConfig`, those that are None left out.
 
     Raises:
-        InputError: One is out of range.
+        InputError: One is not right.
     """
-    for name, value in settings.items():
-        flag = f"--{name.replace('_', '-')}"
-        if name in CHOICES and value not in CHOICES[name]:
-            raise InputError(f"{flag} must be one of {', '.join(CHOICES[name])}; received {value!r}")
-        if name in AT_LEAST and not AT_LEAST[name] <= value < math.inf:
-            raise InputError(f"{flag} must be {AT_LEAST[name]} or more, received {value}")
-        if name in POSITIVE and not 0 < value < math.inf:
-            raise InputError(f"{flag} must be a positive number, received {value}")
-        if name in BELOW_ONE and not 0 <= value < 1:
-            raise InputError(f"{flag} must be 0 or more and below 1, received {value}")
     _check_values(settings)
     _check_together(settings)
 
@@ -121,22 +77,14 @@ def check_updates(config, steps_per_epoch):
 
 
 def _check_values(settings):
-    if settings.get("seed", 0) >= SEEDS:
-        raise InputError(f"--seed must be below {SEEDS}, received {settings['seed']}")
-    if not 0 <= settings.get("ignore_label", 0) < MASK_VALUES:
-        raise InputError(
-            f"--ignore-label must be a mask value from 0 to {MASK_VALUES - 1}, "
-            f"received {settings['ignore_label']}"
-        )
-    if not 1 <= settings.get("channels", 3) <= MAX_CHANNELS:
-        raise InputError(f"--channels must be from 1 to {MAX_CHANNELS}, received {settings['channels']}")
-    if not 0 < settings.get("threshold", 0.5) < 1:
-        raise InputError(f"--threshold must be above 0 and below 1, received {settings['threshold']}")
-    size = settings.get("image_size", (1, 1))
-    if min(size) < 1:
-        raise InputError(f"--image-size takes a height and a width of 1 or more, received {size}")
+    if settings.get("model") not in (None, *MODELS):
+        raise InputError(f"--model must be one of {', '.join(MODELS)}; received {settings['model']!r}")
     if settings.get("tensorboard") and importlib.util.find_spec("tensorboard") is None:
         raise InputError("--tensorboard needs the package tensorboard: pip install tensorboard")
+    try:
+        json.dumps(settings.get("model_options"))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"--model-option: config.json cannot hold one of them ({error})") from None
     parse_class_weights(settings.get("class_weights"))
     parse_interval(settings.get("checkpoint_every"))
     try:

@@ -5,8 +5,6 @@ import inspect
 from keras_seg.errors import InputError
 from keras_seg.models import MODELS
 
-RECIPES = ("fcn-paper", "torchvision", "seed-carvana")
-
 # voc-fcn*/solver.prototxt (shelhamer/fcn.berkeleyvision.org), for a loss that is summed over the pixels.
 FCN_LEARNING_RATES = {"fcn32": 1e-10, "fcn16": 1e-12, "fcn8": 1e-14, "fcn8_atonce": 1e-10}
 FCN_STAGES = {"fcn16": "fcn32", "fcn8": "fcn16"}
@@ -17,7 +15,7 @@ def recipe_settings(name, model):
     """What a recipe sets, as settings of `TrainConfig`.
 
     Args:
-        name: Of `RECIPES`.
+        name: Of `keras_seg.training.settings.subjects.RECIPES`.
         model: Name of the network.
 
     Returns:
