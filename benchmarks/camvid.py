@@ -2,7 +2,7 @@
 
     python benchmarks/camvid.py --data FOLDER --model fcn8 --weights FILE                # the whole recipe
     python benchmarks/camvid.py --data FOLDER --model fcn8 --weights FILE --until 0.65   # seconds to it
-    python benchmarks/camvid.py --data FOLDER --model fcn8 --resume                      # goes on where it was stopped
+    python benchmarks/camvid.py --data FOLDER --model fcn8 --resume                      # goes on with it
 
 FOLDER holds train, trainannot, val and valannot, as SegNet's authors divide the frames. FILE is VGG16's
 `vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5`; without it the weights are taken from `weights/` or
