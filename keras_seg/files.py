@@ -2,11 +2,13 @@
 
 import os
 import stat
+import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from keras_seg.errors import InputError
 
+CACHE = "KERAS_SEG_CACHE"
 _STEM = 40  # Characters
 _NO_FILES = (
     (stat.S_ISFIFO, "a pipe"),
@@ -126,3 +128,25 @@ def check_beside(pictures, output):
             raise InputError(
                 f"{mask}: lies beside its picture, and would be written over; name another --output"
             )
+
+
+def cache_folder():
+    """Returns where downloads and the index of data sets are kept.
+
+    It is `$KERAS_SEG_CACHE`, or `keras_seg` in the user's folder for caches.
+
+    Raises:
+        OSError: The user has no home folder.
+    """
+    if os.environ.get(CACHE):
+        return Path(os.environ[CACHE])
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    try:
+        return Path(base).expanduser() / "keras_seg"
+    except RuntimeError:
+        raise OSError(f"there is no home folder; name a folder for downloads in {CACHE}") from None

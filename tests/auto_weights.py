@@ -20,6 +20,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_seg.files import CACHE
 from keras_seg.models import MODELS, build_model
 from keras_seg.pretrained import downloads, load_weights, published, resolve_weights
 from tests.model_helpers import build_narrow
@@ -105,7 +106,7 @@ def main():
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(downloads, "_open", side_effect=OSError("no network")),
         mock.patch.object(published, "other_checksum", return_value=None),
-        mock.patch.dict(os.environ, {downloads.CACHE: f"{folder}/cache"}),
+        mock.patch.dict(os.environ, {CACHE: f"{folder}/cache"}),
     ):
         os.chdir(folder)
         Path("weights").mkdir()

@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 from keras_seg.cli import main
+from keras_seg.files import CACHE
 from keras_seg.inference.heatmaps import class_maps, draw_heatmap, most_likely
 from keras_seg.pretrained import downloads
 
@@ -71,7 +72,7 @@ def test_weights_that_cannot_be_had_are_advised_as_it_takes_them(tmp_path, monke
         raise OSError("no network")
 
     monkeypatch.setattr(downloads, "_open", refuse)
-    monkeypatch.setenv(downloads.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     Path("a.jpg").touch()
     assert main(["heatmap", "a.jpg", "--output", "out"]) == 2

@@ -7,6 +7,7 @@ import pytest
 from keras_seg import load_pretrained
 from keras_seg.cli import main
 from keras_seg.errors import InputError
+from keras_seg.files import CACHE
 from keras_seg.models import MODELS
 from keras_seg.models.pretrained import pretrained_networks
 from keras_seg.pretrained import downloads
@@ -32,7 +33,7 @@ def offline(monkeypatch, tmp_path):
         raise OSError("no network")
 
     monkeypatch.setattr(downloads, "_open", refuse)
-    monkeypatch.setenv(downloads.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from keras_seg.files import cache_folder
 from keras_seg.pretrained import downloads
-from keras_seg.pretrained.downloads import cache_folder, download
+from keras_seg.pretrained.downloads import download
 from keras_seg.rows import Published
 
 CONTENT = bytes(range(256)) * 4000  # One megabyte

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from keras_seg.errors import InputError
+from keras_seg.files import CACHE
 from keras_seg.models import MODELS
 from keras_seg.pretrained import downloads, published, resolve_weights
 from keras_seg.pretrained.published import find_published
@@ -23,7 +24,7 @@ def offline(monkeypatch, tmp_path):
         raise OSError("no network")
 
     monkeypatch.setattr(downloads, "_open", refuse)
-    monkeypatch.setenv(downloads.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """Downloads of published files: resumed where they broke off, checked at the end, in one folder for all."""
 
 import hashlib
-import os
 import queue
-import sys
 import threading
 import urllib.request
 from contextlib import contextmanager, suppress
@@ -18,31 +16,10 @@ try:
 except ImportError:  # On Windows nothing is locked.
     fcntl = None
 
-CACHE = "KERAS_SEG_CACHE"
 ANSWER_SECONDS = 6  # Without a network, a name's look-up alone can take half a minute.
 TRIES = 20
 LARGEST = 1 << 31  # Bytes; the largest published file has 0.6 GB.
 _BLOCK = 1 << 20
-
-
-def cache_folder():
-    """Returns where downloads are kept: `$KERAS_SEG_CACHE`, or `keras_seg` in the user's folder for caches.
-
-    Raises:
-        OSError: The user has no home folder.
-    """
-    if os.environ.get(CACHE):
-        return Path(os.environ[CACHE])
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    try:
-        return Path(base).expanduser() / "keras_seg"
-    except RuntimeError:
-        raise OSError(f"there is no home folder; name one for downloads in {CACHE}") from None
 
 
 def download(file, folder):

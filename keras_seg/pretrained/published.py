@@ -5,8 +5,9 @@ from pathlib import Path
 
 from keras_seg import registry
 from keras_seg.errors import InputError
+from keras_seg.files import cache_folder
 from keras_seg.layers.preprocessing import ALIKE
-from keras_seg.pretrained.downloads import cache_folder, download, other_checksum
+from keras_seg.pretrained.downloads import download, other_checksum
 
 CHOICES = ("auto", "imagenet", "none")
 
