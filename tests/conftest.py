@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import tempfile
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+_cache = tempfile.TemporaryDirectory(prefix="keras_seg-", ignore_cleanup_errors=True)
+os.environ["KERAS_SEG_CACHE"] = _cache.name  # Nothing of a test stays in the home folder.
 
 
 def pytest_runtest_setup(item):

@@ -176,7 +176,7 @@ def test_a_broken_folder_is_refused_by_the_doctor_and_by_training(folder, tmp_pa
     for command in (["doctor"], ["train", "--model", "unet", *flags, "--data"]):
         assert main([*command, str(folder)]) == 2
         out, err = capsys.readouterr()
-        last = err.strip().splitlines()[-1].encode(errors="backslashreplace").decode()
+        last = "".join(err.strip().splitlines()[-1:]).encode(errors="backslashreplace").decode()
         text = out.encode(errors="backslashreplace").decode() + last
         assert re.search(message, text.replace("\\\\", "\\")), text
         assert "Traceback" not in out + err

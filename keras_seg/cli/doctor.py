@@ -4,7 +4,6 @@ Exit status: 0 clean, 1 warnings, 2 errors.
 """
 
 import json
-from functools import partial
 
 from keras_seg.cli.picture_names import check_picture_name
 from keras_seg.cli.quiet import import_tensorflow
@@ -32,14 +31,12 @@ def run(arguments):
     if arguments.fix and arguments.folder == "shapes":
         raise InputError("--fix: shapes is drawn by the program and has no dataset.json; name a data folder.")
     import_tensorflow()
-    from tqdm import tqdm
-
     from keras_seg.data.doctor.examination import examine
     from keras_seg.data.doctor.reports import as_json, draw_sheet, format_report
     from keras_seg.data.folders.writing import write_description
     from keras_seg.inference.images import write_image
 
-    report = examine(arguments.folder, partial(tqdm, unit="pair", desc="doctor"), **mask_options(arguments))
+    report = examine(arguments.folder, **mask_options(arguments))
     print(json.dumps(as_json(report), indent=2) if arguments.json else format_report(report))
     written = []
     if arguments.fix:

@@ -1,7 +1,6 @@
 """Batches for training and evaluation with tf.data: decoded, augmented and batched beside the model."""
 
 import itertools
-from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +10,7 @@ from keras_seg.data.batches.augment import augment as augment_pair
 from keras_seg.data.batches.augment import resize
 from keras_seg.data.batches.loading import make_loader
 from keras_seg.data.batches.sharing import WHOLE, parts_of_batches, select, turns_of_batches
-from keras_seg.data.formats.reading import parallel_map, read_header
+from keras_seg.data.folders.index import headers_of
 from keras_seg.data.samples import Dataset
 from keras_seg.errors import InputError
 from keras_seg.memory import available_memory
@@ -53,7 +52,7 @@ def train_batches(
         raise InputError(
             f"The image size must be at least 1 x 1, received {image_size[0]} x {image_size[1]}."
         )
-    headers = _headers(samples, dataset)
+    headers = headers_of(samples, dataset)
     stored, load = make_loader(samples, headers, dataset)
     if _fits(headers, dataset.images) if cache == "auto" else cache:
         stored, load = _map(stored, load).cache(), lambda *pair: pair
@@ -92,7 +91,7 @@ def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18, share=
     samples = dataset.split(split)
     if limit is not None and limit < len(samples):
         samples = [samples[index * len(samples) // limit] for index in range(limit)]
-    headers, sizes = _headers(samples, dataset), []
+    headers, sizes = headers_of(samples, dataset), []
     for (height, width), run in itertools.groupby(header.size for header in headers):
         most = max(1, max_pixels // (height * width))
         sizes += _batch_sizes(len(list(run)), most)
@@ -118,10 +117,6 @@ def _all_ignored(spec):
 def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
     """Returns the number of batches that `train_batches` makes of one epoch."""
     return -(-len(dataset.split("train")) // batch_size)
-
-
-def _headers(samples, dataset):
-    return list(parallel_map(partial(read_header, kind=dataset.images), samples))
 
 
 def _fits(headers, kind):

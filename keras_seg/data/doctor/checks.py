@@ -1,7 +1,6 @@
 """Looks at every file of a data set before training and refuses what would train to a wrong label."""
 
 from collections import Counter
-from functools import partial
 
 from keras_seg.data.doctor.diagnosis import (
     class_warnings,
@@ -16,8 +15,8 @@ from keras_seg.data.doctor.duplicates import (
     shared_images,
     similar_images,
 )
-from keras_seg.data.folders.inspection import Facts, Problem, inspect_pair
-from keras_seg.data.formats.reading import parallel_map
+from keras_seg.data.folders.index import facts_of_splits
+from keras_seg.data.folders.inspection import Facts, Problem
 from keras_seg.data.samples import Dataset
 from keras_seg.errors import InputError, spelled_out
 
@@ -35,7 +34,7 @@ _KINDS = (
 
 
 def check_dataset(dataset: Dataset) -> list[str]:
-    """Reads every image and mask once, in parallel: the quick form of the doctor.
+    """Reads every image and mask that is not in the index, in parallel: the quick form of the doctor.
 
     Returns:
         Warnings, a line for each kind: the first, with the number of others of its kind.
@@ -43,7 +42,7 @@ def check_dataset(dataset: Dataset) -> list[str]:
     Raises:
         InputError: one line on the first problem, with the number of others of its kind.
     """
-    facts = _look(dataset, with_print=True)
+    facts = facts_of_splits(dataset)
     if problems := problems_of(dataset, facts):
         raise InputError(_first_of_each_kind(problems)[0])
     warnings = class_warnings(dataset, facts) + repeated_images(facts) + similar_images(facts)
@@ -52,13 +51,7 @@ def check_dataset(dataset: Dataset) -> list[str]:
 
 def find_problems(dataset: Dataset) -> list[Problem]:
     """Returns what is wrong with the files of a data set; empty where all is well."""
-    return problems_of(dataset, _look(dataset))
-
-
-def _look(dataset, with_print=False):
-    by_color = dataset.mask_colors is not None
-    look = partial(inspect_pair, by_color=by_color, with_print=with_print, kind=dataset.images)
-    return {split: list(parallel_map(look, samples)) for split, samples in dataset.splits.items()}
+    return problems_of(dataset, facts_of_splits(dataset))
 
 
 def _first_of_each_kind(problems):

@@ -80,11 +80,12 @@ def _same(one, other):
 
 def similar_images(facts: dict[str, list[Facts]]) -> list[Problem]:
     """Returns a problem for each two images that are not the same file but look the same."""
-    every = [(split, fact) for split, found in facts.items() for fact in found if fact.print is not None]
+    every = [(split, fact) for split, found in facts.items() for fact in found if fact.thumbnail]
     problems = []
     for one, two in sorted(_near_prints([fact.print for _, fact in every])):
         (split, first), (other_split, other) = every[one], every[two]
-        levels = np.abs(first.thumbnail.astype(int) - other.thumbnail).mean()
+        grey, other_grey = (np.frombuffer(fact.thumbnail, np.uint8).astype(int) for fact in (first, other))
+        levels = np.abs(grey - other_grey).mean()
         if first.digest == other.digest or levels > _MOST_LEVELS:
             continue
         where = f"both are in {split}" if split == other_split else f"they are in {split} and {other_split}"

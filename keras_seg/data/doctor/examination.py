@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,11 @@ from keras_seg.data.folders.dataset import (
     with_val,
 )
 from keras_seg.data.folders.description import Description
-from keras_seg.data.folders.inspection import Problem, inspect_pair
+from keras_seg.data.folders.index import facts_of
+from keras_seg.data.folders.inspection import Problem
 from keras_seg.data.folders.pairs import Found
-from keras_seg.data.folders.tally import count_classes, facts_weights
+from keras_seg.data.folders.tally import class_weights_of, count_classes
 from keras_seg.data.formats.bands import Moments, joined_moments
-from keras_seg.data.formats.reading import parallel_map
 from keras_seg.data.samples import Dataset
 from keras_seg.data.shapes import draw_shapes
 from keras_seg.errors import InputError
@@ -72,12 +73,11 @@ class Report:
         return FAILED if self.errors else WARNED if self.warnings else CLEAN
 
 
-def examine(source, progress=None, **options) -> Report:
-    """Reads everything once, with all cores.
+def examine(source, **options) -> Report:
+    """Reads everything that is not in the index, with all cores.
 
     Args:
         source: a data folder, list file or "shapes", as for `load_dataset`.
-        progress: wraps the iterable of facts and is given its `total`, such as `tqdm.tqdm`.
         options: `ignore_label`, `mask_colors`, `reduce_zero_label`, `binary` and `channels`, as for
             `load_dataset`.
 
@@ -103,7 +103,7 @@ def examine(source, progress=None, **options) -> Report:
             errors.append(Problem("split", str(error)))
     masks = [sample.mask for samples in splits.values() for sample in samples]
     by_color = bool(mask_colors_of(described, masks))
-    facts = _look(splits, by_color, image_kind(described, splits), progress)
+    facts = _look(splits, by_color, image_kind(described, splits))
     dataset = None
     try:
         dataset = describe(root, splits, described, scan=partial(_masks_of, facts))
@@ -120,17 +120,22 @@ def examine(source, progress=None, **options) -> Report:
         root=root,
         pairs={name: len(samples) for name, samples in splits.items()},
         sizes=Counter(fact.size[::-1] for fact in _every(facts) if fact.size),
-        formats=Counter(fact.formats for fact in _every(facts) if fact.formats[0] != "array"),
+        formats=Counter(fact.formats for fact in _every(facts) if fact.size and fact.formats[0] != "array"),
         dataset=dataset,
         pixels={split: table.pixels for split, table in tables.items()},
         images={split: table.images for split, table in tables.items()},
         ignored={split: table.ignored for split, table in tables.items()},
-        weights=facts_weights(dataset, facts["train"]) if "train" in tables else [],
+        weights=_shown_weights(dataset, facts["train"]) if "train" in tables else [],
         errors=errors,
         warnings=warnings,
         suggestion=suggest_description(described, dataset, _every(facts), by_color),
         moments=joined_moments(fact.moments for fact in facts.get("train", _every(facts)) if fact.moments),
     )
+
+
+def _shown_weights(dataset, facts):
+    weights = class_weights_of(dataset, facts)
+    return [None if np.isnan(weight) else round(float(weight), 4) for weight in weights]
 
 
 def _drawn():
@@ -141,16 +146,9 @@ def _drawn():
     return Path(dataset.name), described, {name: Found(pairs, []) for name, pairs in dataset.splits.items()}
 
 
-def _look(splits, by_color, kind, progress):
-    places = [(split, sample) for split, samples in splits.items() for sample in samples]
-    look = partial(inspect_pair, by_color=by_color, with_print=True, kind=kind)
-    facts = {split: [] for split in splits}
-    seen = parallel_map(look, [sample for _, sample in places])
-    if progress:
-        seen = progress(seen, total=len(places))
-    for (split, _), fact in zip(places, seen, strict=True):
-        facts[split].append(fact)
-    return facts
+def _look(splits, by_color, kind):
+    found = iter(facts_of([sample for samples in splits.values() for sample in samples], kind, by_color))
+    return {split: list(islice(found, len(samples))) for split, samples in splits.items()}
 
 
 def _every(facts):

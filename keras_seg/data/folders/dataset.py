@@ -8,10 +8,11 @@ from keras_seg.classes import BINARY_CLASSES, MAX_CLASSES
 from keras_seg.data.folders.binary import binary_values, with_background
 from keras_seg.data.folders.color_tables import read_color_table
 from keras_seg.data.folders.description import Description, read_description
+from keras_seg.data.folders.index import facts_of_bands
 from keras_seg.data.folders.layouts import find_splits
 from keras_seg.data.folders.pairs import IMAGE_SUFFIXES, LIST_SUFFIXES
 from keras_seg.data.folders.values import are_colored, classes_of_values, count_values, scan_masks
-from keras_seg.data.formats.reading import ANY, read_image
+from keras_seg.data.formats.bands import other_kind_text
 from keras_seg.data.samples import RGB, ArraySample, Dataset, ImageKind, default_names
 from keras_seg.data.shapes import draw_shapes
 from keras_seg.errors import InputError
@@ -35,7 +36,7 @@ def load_dataset(
     binary=None,
     channels=None,
 ):
-    """Finds a data set; reads no picture, except all masks once where nothing says what the classes are.
+    """Finds a data set; reads no picture, except all masks where nothing says what the classes are.
 
     A folder is described by its `dataset.json` or has one of the layouts of `docs/data.md`. An image and its
     mask have the same name up to the suffix, or up to a common ending such as `_mask`. Without a val split,
@@ -220,9 +221,12 @@ def image_kind(described, splits) -> ImageKind:
         if described.channels != RGB.channels:
             raise InputError(f"--channels {described.channels}: shapes is drawn in RGB; name a data folder.")
         return RGB
-    kind = ImageKind(described.channels, read_image(first.image, ANY).dtype.name)
-    # As the rest are: of the wanted channels, or refused.
-    read_image(first.image, kind)
+    facts = facts_of_bands(first.image)
+    if facts.problem:
+        raise InputError(f"{first.image}: {facts.problem.text}")
+    kind = ImageKind(described.channels, facts.kind.depth)
+    if facts.kind != kind:
+        raise InputError(other_kind_text(first.image, facts.kind, kind))
     return kind
 
 

@@ -36,11 +36,10 @@ def count_classes(dataset: Dataset, facts: dict[str, list[Facts]]) -> dict[str, 
     return tallies
 
 
-def facts_weights(dataset: Dataset, facts: list[Facts]) -> list[float | None]:
-    """Returns `median_frequency_weights` of the pairs that could be read, None for a class without pixels."""
+def class_weights_of(dataset: Dataset, facts: list[Facts]) -> np.ndarray:
+    """Returns `median_frequency_weights` of the pairs that could be read."""
     counts = (pixels[: dataset.num_classes] for pixels in _pixels_of_masks(dataset, facts))
-    weights = median_frequency_weights(counts, dataset.num_classes)
-    return [None if np.isnan(weight) else round(float(weight), 4) for weight in weights]
+    return median_frequency_weights(counts, dataset.num_classes)
 
 
 def median_frequency_weights(masks: Iterable[np.ndarray], num_classes: int) -> np.ndarray:

@@ -4,26 +4,24 @@ from collections import Counter
 from pathlib import Path
 
 from keras_seg.classes import MAX_CLASSES
-from keras_seg.data.folders.inspection import Facts, inspect_mask
-from keras_seg.data.formats.headers import png_kind
-from keras_seg.data.formats.reading import parallel_map
+from keras_seg.data.folders.index import facts_of_masks
+from keras_seg.data.folders.inspection import Facts, lone_mask_facts
 from keras_seg.errors import InputError
-from keras_seg.files import regular_file
 from keras_seg.palette import IGNORE
 from keras_seg.texts import listed
 
-_PROBED = 16  # Masks that are decoded to see whether they hold colors
+_PROBED = 16  # Masks, one of which must hold colors where these are classes
+_IN_COLOR = (2, 6)  # Color types of PNG: RGB, and with alpha
 _NEAR = 24  # Levels by which JPEG or smooth scaling moves a value, as a rule
 _STRAY = 0.001  # Of a mask's pixels, the most that nobody may have meant
 
 
 def scan_masks(root, masks) -> list[Facts]:
-    """Reads all masks, and returns what is known of each; raises InputError."""
-    facts = []
-    for fact in parallel_map(inspect_mask, masks):
+    """Returns what is known of each mask, read by its values; raises InputError."""
+    facts = [lone_mask_facts(mask, fact) for mask, fact in zip(masks, facts_of_masks(masks), strict=True)]
+    for fact in facts:
         if fact.problem:
             raise InputError(fact.problem.text)
-        facts.append(fact)
     return facts
 
 
@@ -83,20 +81,11 @@ def classes_of_values(root, facts: list[Facts], ignored=frozenset(), reduce_zero
 
 def are_colored(masks: list[Path]) -> bool:
     """Tells whether most masks are stored in color and one of the first of these is not just grey."""
-    are_stored = parallel_map(_is_stored_in_color, masks)
-    stored = [path for path, is_stored in zip(masks, are_stored, strict=True) if is_stored]
-    if 2 * len(stored) < len(masks):
+    readable = [fact for fact in facts_of_masks(masks) if fact.size]
+    stored = [fact for fact in readable if fact.png is None or fact.png.color_type in _IN_COLOR]
+    if 2 * len(stored) < len(readable):
         return False
-    return any(inspect_mask(path).colors for path in stored[:_PROBED])
-
-
-def _is_stored_in_color(path):
-    try:
-        with regular_file(path).open("rb") as file:
-            kind = png_kind(file.read(26))
-    except (InputError, OSError):
-        return False
-    return kind is None or kind.color_type in (2, 6)
+    return any(fact.colors for fact in stored[:_PROBED])
 
 
 def stray_values(facts: list[Facts]) -> dict[int, Facts]:

@@ -56,8 +56,13 @@ def decode_bands(path, contents: bytes, kind: ImageKind | None = None, orientati
         raise InputError(f"{path}: holds {image.dtype} samples; save it as {', '.join(DEPTHS)}.")
     found = ImageKind(image.shape[2], image.dtype.name)
     if kind is not None and found != kind:
-        raise InputError(f"{path}: holds {found}, and {kind} is wanted; convert it, or correct --channels.")
+        raise InputError(other_kind_text(path, found, kind))
     return image
+
+
+def other_kind_text(path, found: ImageKind, wanted: ImageKind) -> str:
+    """Says that an image is of another kind than it should be."""
+    return f"{path}: holds {found}, and {wanted} is wanted; convert it, or correct --channels."
 
 
 def as_input(image: np.ndarray, kind: ImageKind) -> np.ndarray:

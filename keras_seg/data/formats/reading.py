@@ -131,14 +131,19 @@ def read_header(sample: Sample | ArraySample, with_mask: bool = True, kind: Imag
     except OSError as error:
         raise _cannot_be_read(sample.image, error) from None
     refuse_absurd_size(sample.image, size)
-    name, orientation = format_name(contents), 1
-    if name == "JPEG" and b"Exif" in contents:
-        orientation = int(_run("orientation", contents[:EXIF_SEARCH_BYTES]))
+    name, orientation = format_name(contents), orientation_of(contents)
     if size is None or name == "GIF":  # Of whose frames the decoder leaves out those that are damaged.
         size = decode_image_bytes(sample.image, contents, kind).shape[:2]
     elif orientation >= 5:  # The picture lies on its side.
         size = size[::-1]
     return Header(size, name, orientation, png_kind(_start_of(sample.mask)) if with_mask else None)
+
+
+def orientation_of(contents: bytes) -> int:
+    """Returns the EXIF orientation of a JPEG, 1 to 8; 1 of other files."""
+    if format_name(contents) == "JPEG" and b"Exif" in contents[:EXIF_SEARCH_BYTES]:
+        return int(_run("orientation", contents[:EXIF_SEARCH_BYTES]))
+    return 1
 
 
 def _start_of(path):
@@ -193,10 +198,7 @@ def decode_image_bytes(path, contents: bytes, kind: ImageKind | None = RGB) -> n
     if kind == RGB:
         return decode_bytes(path, contents, "image")
     refuse_absurd_size(path, stored_size(contents))
-    orientation = 1
-    if format_name(contents) == "JPEG" and b"Exif" in contents[:EXIF_SEARCH_BYTES]:
-        orientation = int(_run("orientation", contents[:EXIF_SEARCH_BYTES]))
-    image = decode_bands(path, contents, kind, orientation)
+    image = decode_bands(path, contents, kind, orientation_of(contents))
     return image if kind is ANY else as_input(image, kind)
 
 

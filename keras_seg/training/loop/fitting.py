@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_seg.data import eval_batches, train_batches
-from keras_seg.data.formats.reading import image_size, parallel_map
+from keras_seg.data.folders.index import headers_of
 from keras_seg.training.loop.building import truth_for
 
 # A pixel is trained on by three passes: forward, and backward to the maps and to the weights.
@@ -81,7 +81,7 @@ def validation_cost(dataset, config):
     """
     samples = dataset.split("val")
     measured = min(config.val_images or len(samples), len(samples))
-    pixels = sum(height * width for height, width in parallel_map(image_size, samples))
+    pixels = sum(height * width for height, width in (header.size for header in headers_of(samples, dataset)))
     pixels *= measured / len(samples)
     height, width = config.image_size
     trained = len(dataset.split("train")) * height * width

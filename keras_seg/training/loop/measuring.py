@@ -1,9 +1,7 @@
 """The preprocessing of images that no published weights were trained on: by their own mean and deviation."""
 
-from functools import partial
-
-from keras_seg.data.formats.bands import joined_moments, moments_of
-from keras_seg.data.formats.reading import parallel_map, read_pair
+from keras_seg.data.folders.index import facts_of_splits
+from keras_seg.data.formats.bands import joined_moments
 from keras_seg.training.loop.building import build_network, first_weights
 
 
@@ -25,8 +23,7 @@ def with_preprocessing(config, dataset, report):
         return config
     if kind.depth == "uint8" and config.weights != "none" and _has_weights(config, dataset):
         return config
-    read = partial(read_pair, by_color=dataset.mask_colors is not None, kind=kind)
-    moments = joined_moments(parallel_map(lambda sample: moments_of(read(sample)[0]), dataset.split("train")))
+    moments = joined_moments(fact.moments for fact in facts_of_splits(dataset, ["train"])["train"])
     measured = {
         "mean": [float(value) for value in moments.mean],
         # A channel of one value tells nothing, whatever it is divided by.

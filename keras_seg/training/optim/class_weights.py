@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from keras_seg.data import eval_batches
-from keras_seg.data.folders.tally import median_frequency_weights
+from keras_seg.data.folders.index import facts_of_splits
+from keras_seg.data.folders.tally import class_weights_of
 from keras_seg.errors import InputError
-from keras_seg.palette import IGNORE
 
 BALANCED = "balanced"
 
@@ -52,10 +51,5 @@ def class_weights(text, dataset):
                 f"--class-weights must be {dataset.num_classes} numbers, for {names}; received {len(weights)}"
             )
         return weights
-    counts = (
-        np.bincount(mask[mask != IGNORE], minlength=dataset.num_classes)
-        for _, masks in eval_batches(dataset, "train")
-        for mask in np.asarray(masks)
-    )
-    balanced = median_frequency_weights(counts, dataset.num_classes)
+    balanced = class_weights_of(dataset, facts_of_splits(dataset, ["train"])["train"])
     return tuple(1.0 if np.isnan(weight) else float(weight) for weight in balanced)

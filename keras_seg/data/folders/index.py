@@ -1,0 +1,286 @@
+"""The index: what is known of each file of a data set, found in parallel and kept from one start to the next.
+
+It is a table of SQLite in the folder for caches: a row for each file and way to read it, which counts as long
+as the file's size and time are the same. It may be removed at any time; where it cannot be written, each
+process reads the files again.
+"""
+
+import itertools
+import json
+import os
+import sqlite3
+import time
+import zlib
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from keras_seg.data.folders.inspection import (
+    BANDS,
+    COLORS,
+    IMAGE,
+    VALUES,
+    Facts,
+    ImageFacts,
+    MaskFacts,
+    Problem,
+    header_of,
+    inspect_arrays,
+    inspect_file,
+    pair_facts,
+)
+from keras_seg.data.formats.bands import Moments
+from keras_seg.data.formats.headers import PngKind
+from keras_seg.data.formats.reading import Header, parallel_map, read_header
+from keras_seg.data.samples import RGB, ArraySample, Dataset, ImageKind
+from keras_seg.files import cache_folder
+
+VERSION = 1  # Raised whenever other things are found in a file, or they are written in another way.
+_LARGEST = 1 << 30  # Bytes; a larger index is of data sets of former times, and is made anew.
+_SETTLED = 2_000_000_000  # Nanoseconds: FAT's clock stands still so long, while a file may change again.
+_AT_ONCE = 1024  # Files between two writes, which a reader who stops early has for next time
+_SECONDS_TO_WAIT = 5  # For another process that writes
+_BAR_AFTER = 1  # Second
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS files (path BLOB, reading TEXT, size INTEGER, time INTEGER, facts BLOB,"
+    " checksum INTEGER, PRIMARY KEY (path, reading)) WITHOUT ROWID"
+)
+
+_known = {}  # What this process knows: `_key` to (size, time) and facts.
+
+
+def index_path() -> Path:
+    """Returns the file of the index; raises OSError where the user has no home folder."""
+    return cache_folder() / f"index-{VERSION}.sqlite"
+
+
+def facts_of(samples, kind: ImageKind = RGB, by_color: bool = False) -> list[Facts]:
+    """Returns what is known of samples; reads the files that are not in the index, each once.
+
+    Args:
+        samples: Samples or ArraySamples.
+        kind: what the images have to be.
+        by_color: whether the masks' colors count, and not their values.
+    """
+    files = [file for sample in samples for file in _files_of(sample, kind, by_color)]
+    known = _look_up(files, read=True)
+    return [
+        inspect_arrays(sample)
+        if isinstance(sample, ArraySample)
+        else pair_facts(sample, *(known[file] for file in _files_of(sample, kind, by_color)), kind)
+        for sample in samples
+    ]
+
+
+def facts_of_splits(dataset: Dataset, splits=None) -> dict[str, list[Facts]]:
+    """Returns what is known of the samples of the splits of those names, or of all."""
+    names = [name for name in dataset.splits if splits is None or name in splits]
+    samples = [sample for name in names for sample in dataset.splits[name]]
+    found = iter(facts_of(samples, dataset.images, dataset.mask_colors is not None))
+    return {name: list(itertools.islice(found, len(dataset.splits[name]))) for name in names}
+
+
+def facts_of_masks(masks: list[Path]) -> list[MaskFacts]:
+    """Returns what is known of masks alone, read by their values."""
+    known = _look_up([(mask, VALUES) for mask in masks], read=True)
+    return [known[mask, VALUES] for mask in masks]
+
+
+def facts_of_bands(image: Path) -> ImageFacts:
+    """Returns what is known of an image as it is stored."""
+    return _look_up([(image, BANDS)], read=True)[image, BANDS]
+
+
+def headers_of(samples, dataset: Dataset) -> list[Header]:
+    """Returns the Header of each sample; of files that are not in the index the start is read."""
+    files = [_files_of(sample, dataset.images, dataset.mask_colors is not None) for sample in samples]
+    known = _look_up(list(itertools.chain.from_iterable(files)), read=False)
+
+    def header(sample, pair):
+        if pair and all(known.get(file) and not known[file].problem for file in pair):
+            return header_of(*(known[file] for file in pair))
+        return read_header(sample, kind=dataset.images)
+
+    return list(parallel_map(lambda each: header(*each), list(zip(samples, files, strict=True))))
+
+
+def _files_of(sample, kind, by_color):
+    """The two files of a sample, as `(path, reading)`."""
+    if isinstance(sample, ArraySample):
+        return ()
+    return (sample.image, IMAGE if kind.is_rgb else BANDS), (sample.mask, COLORS if by_color else VALUES)
+
+
+def _key(file):
+    """The same file, whichever folder the process is in; links are left as they are."""
+    return os.fsencode(os.path.abspath(file[0])), file[1]  # noqa: PTH100
+
+
+def _look_up(files, read):
+    """Returns {(path, reading): facts} of what is in the index, and, where `read`, of all others as well."""
+    known, unknown, missing = {}, {}, {}
+    for file in dict.fromkeys(files):
+        state, kept = _state(file[0]), _known.get(_key(file))
+        if kept and kept[0] == state:
+            known[file] = kept[1]
+        else:
+            unknown[file] = state
+    if not unknown:
+        return known
+    with _store() as store:
+        for file, state in unknown.items():
+            facts = store.find(_key(file), state) if state else None
+            if facts is None:
+                missing[file] = state
+            else:
+                known[file] = facts
+                _known[_key(file)] = state, facts
+        if read and missing:
+            known |= _read(missing, store)
+    return known
+
+
+def _read(missing, store):
+    """Opens files, with a bar if it takes long; returns what is known of them then, and keeps it."""
+    known = {}
+    found = parallel_map(lambda file: inspect_file(*file), missing)
+    found = zip(missing.items(), found, strict=True)
+    # Where standard error is no terminal there is no bar.
+    bar = tqdm(found, "reading the data", len(missing), unit="file", delay=_BAR_AFTER, disable=None)
+    while some := list(itertools.islice(bar, _AT_ONCE)):
+        settled = time.time_ns() - _SETTLED
+        rows = []
+        for ((path, reading), state), facts in some:
+            known[path, reading] = facts[reading]
+            for other, each in facts.items():
+                # What cannot be read may be readable tomorrow: by other rights, or another package.
+                is_kept = not each.problem or each.problem.kind != "unreadable"
+                if is_kept and state and state[1] < settled:
+                    key = _key((path, other))
+                    _known[key] = state, each
+                    rows.append((key, state, each))
+        store.keep(rows)
+    return known
+
+
+def _state(path):
+    """A file's size and time of its last change; None where there is none."""
+    with suppress(OSError):
+        status = os.stat(path)  # noqa: PTH116 - a third of the time of Path.stat
+        return status.st_size, status.st_mtime_ns
+    return None
+
+
+@contextmanager
+def _store():
+    store = _Store()
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+class _Store:
+    """The file of the index. Whatever is wrong with it, the program goes on: it only reads more files."""
+
+    def __init__(self):
+        self.connection = None
+        with suppress(OSError):
+            path = index_path()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._open(path)
+
+    def _open(self, path):
+        if path.exists() and path.stat().st_size > _LARGEST:
+            path.unlink()
+        for _ in range(2):
+            try:
+                self.connection = sqlite3.connect(path, timeout=_SECONDS_TO_WAIT)
+                self.connection.execute(_TABLE)
+                return
+            except sqlite3.OperationalError:  # No rights, no room, locked by another process
+                self.close()
+                return
+            except sqlite3.DatabaseError:
+                self._remove()
+
+    def _remove(self):
+        """Takes a damaged index away; the next one to open it makes another."""
+        self.close()
+        with suppress(OSError):
+            index_path().unlink()
+
+    def find(self, file, state):
+        """Returns the facts of a file of that state, or None."""
+        if self.connection is None:
+            return None
+        path, reading = file
+        try:
+            row = self.connection.execute(
+                "SELECT facts, checksum FROM files WHERE path = ? AND reading = ? AND size = ? AND time = ?",
+                (path, reading, *state),
+            ).fetchone()
+        except sqlite3.OperationalError:
+            self.close()
+        except sqlite3.DatabaseError:
+            self._remove()
+        else:
+            if row is not None and isinstance(row[0], bytes) and row[1] == _checksum(path, row[0]):
+                return _from_text(row[0], reading)
+        return None
+
+    def keep(self, rows):
+        """Writes rows of (path, reading), state and facts: all or none."""
+        if self.connection is None or not rows:
+            return
+        values = []
+        for (path, reading), state, facts in rows:
+            text = _to_text(facts)
+            values.append((path, reading, *state, text, _checksum(path, text)))
+        try:
+            with self.connection:
+                self.connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", values)
+        except sqlite3.OperationalError:
+            self.close()
+        except sqlite3.DatabaseError:
+            self._remove()
+
+    def close(self):
+        """Leaves the file."""
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+
+
+def _checksum(path, text):
+    return zlib.crc32(text, zlib.crc32(path))
+
+
+def _to_text(facts):
+    values = facts._asdict()
+    if isinstance(facts, ImageFacts):
+        moments = facts.moments
+        values |= {"digest": facts.digest.hex(), "thumbnail": facts.thumbnail.hex()}
+        values["moments"] = [moments.count, moments.mean.tolist(), moments.squares.tolist()]
+    return json.dumps(values, separators=(",", ":")).encode()
+
+
+def _from_text(text, reading):
+    values = json.loads(text)
+    values["size"] = tuple(values["size"])
+    if reading in (IMAGE, BANDS):
+        count, mean, squares = values["moments"]
+        values |= {name: bytes.fromhex(values[name]) for name in ("digest", "thumbnail")}
+        values["moments"] = Moments(count, np.array(mean), np.array(squares))
+        values["kind"] = ImageKind(*values["kind"])
+        return ImageFacts(**values)
+    for name in ("counts", "palette", "colors"):
+        if values[name] is not None:
+            values[name] = {int(key): value for key, value in values[name].items()}
+    if values["palette"] is not None:
+        values["palette"] = {key: tuple(color) for key, color in values["palette"].items()}
+    values["png"] = values["png"] and PngKind(*values["png"])
+    values["problem"] = values["problem"] and Problem(*values["problem"])
+    return MaskFacts(**values)
