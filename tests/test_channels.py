@@ -290,6 +290,14 @@ def test_all_of_augmentation_keeps_channels_together(tmp_path):
         assert images.shape[1:] == (24, 24, 6) and np.isfinite(images).all()
 
 
+def test_a_preview_shows_the_first_three_channels(tmp_path):
+    folder = write_bands(tmp_path / "a", 5, "uint16", description={"channels": 5})
+    target = tmp_path / "preview.png"
+    command = ["preview", str(folder), "--no-augment", "--image-size", "40", "40", "--count", "1"]
+    assert main([*command, "--output", str(target)]) == 0
+    assert len(np.unique(cv2.imread(str(target))[30:200, 30:200].reshape(-1, 3), axis=0)) > 100
+
+
 def test_one_depth_is_wanted_of_all_images(tmp_path):
     folder = write_bands(tmp_path / "a", 5)
     save(folder / "images" / "3.npy", noise(5, "uint16", (32, 32)))

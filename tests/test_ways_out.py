@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_helpers import PALETTE, encode, picture, png, write_folder
+from data_helpers import PALETTE, RGBA, encode, picture, png, write_folder
 
 import keras_seg
 from keras_seg import InputError, Run, TrainConfig
@@ -106,6 +106,126 @@ def test_values_that_are_no_ids_are_classes_once_they_are_listed(tmp_path, key):
     values = [0, 38, 76] if key == "mask_values" else [f"thing {value}" for value in range(77)]
     (root / "dataset.json").write_text(json.dumps({key: values}))
     _load(root)
+
+
+def test_a_stray_value_beside_one_class_can_be_ignored_as_the_message_says(tmp_path):
+    root = write_folder(tmp_path / "data", 6, masks=IDS % 2)
+    mask = IDS % 2
+    mask[0, 0] = 30
+    (root / "masks" / "3.png").write_bytes(png(mask))
+    text = _refusal(_load, root, binary=True)
+    assert "masks/3.png: 1 pixel has the value 30, which no other of the 6 masks holds" in text
+    assert _load(root, binary=True, **_follow(text, root)) == []
+
+
+@pytest.mark.parametrize(("factor", "values"), [(1, [0, 1]), (7, [0, 7])])
+def test_other_values_than_those_of_one_class_are_listed_or_trained_without_the_flag(
+    tmp_path, factor, values
+):
+    ids = IDS if factor == 1 else IDS % 2
+    root = write_folder(tmp_path / "data", 6, masks=ids * factor)
+    text = _refusal(_load, root, binary=True)
+    assert "list its two values as `mask_values` in dataset.json" in text
+    assert ("or drop --binary" in text) == (factor == 1)  # Else the values would be refused as ids.
+    if factor == 1:
+        _load(root)
+    described = {"mask_values": values, "ignore_labels": [2]}
+    (root / "dataset.json").write_text(json.dumps(described))
+    _load(root, binary=True)
+
+
+def _add_mask(root, text):
+    name, folder = re.search(r"has no mask (\S+) in (\S+); add the mask", text).groups()
+    (Path(folder) / name).write_bytes(png(IDS))
+
+
+def _describe_subfolder(root, text):
+    name = re.search(r"name its folder (\S+) under `splits` in dataset.json", text)[1]
+    split = {"images": f"images/{name}", "masks": f"masks/{name}"}
+    (root / "dataset.json").write_text(json.dumps({**NAMED, "splits": {"train": split}}))
+
+
+def _move_into(root):
+    for kind in ("images", "masks"):
+        (root / kind).rename(root / "ulm")
+        (root / kind).mkdir()
+        (root / "ulm").rename(root / kind / "ulm")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "way_out", "mend"),
+    [
+        (lambda root: (root / "masks/3.png").unlink(), "add the mask or take the image out", _add_mask),
+        (lambda root: (root / "masks/3.png").unlink(), "add the mask or take the image out",
+         lambda root, _: (root / "images/3.jpg").unlink()),
+        (lambda root: (root / "images/3.jpg").unlink(), "add the image or take the mask out",
+         lambda root, _: (root / "masks/3.png").unlink()),
+        (lambda root: (root / "images/3.png").write_bytes(encode(picture())), "keep one of them",
+         lambda root, _: (root / "images/3.png").unlink()),
+        (_move_into, "name its folder ulm under `splits` in dataset.json", _describe_subfolder),
+        (lambda root: (root / "train.txt").write_text("Kaggle 1 2 3"), "move the file to another folder if",
+         lambda root, _: (root / "train.txt").rename(root / "images" / "train.txt")),
+        (lambda root: (root / "images/3.jpg").write_bytes(b""), "put the picture there or leave the file out",
+         lambda root, _: [(root / path).unlink() for path in ("images/3.jpg", "masks/3.png")]),
+        (lambda root: (root / "masks/3.png").write_bytes(png(IDS.T)), "turn the mask",
+         lambda root, _: (root / "masks/3.png").write_bytes(png(IDS))),
+        (lambda root: (root / "masks/3.png").write_bytes(encode(IDS, ".jpg")), "save masks as PNG",
+         lambda root, _: (root / "masks/3.png").write_bytes(png(IDS))),
+    ],
+)  # fmt: skip
+def test_a_folder_is_mended_as_the_message_says(tmp_path, spoil, way_out, mend):
+    root = write_folder(tmp_path / "data", 6, masks=IDS, description=NAMED)
+    spoil(root)
+    text = _refusal(_load, root)
+    assert way_out in text
+    mend(root, text)
+    _load(root)
+
+
+@pytest.mark.parametrize(
+    ("mask", "way_out"),
+    [(IDS, "keep one, unless it shall count twice"), ((IDS + 1) % 3, "keep the pair that is right")],
+)
+def test_a_doubtful_image_is_told_and_can_be_taken_out(tmp_path, mask, way_out):
+    root = write_folder(tmp_path / "data", 6, masks=IDS, description=NAMED)
+    lists = {"train": "01234", "val": "5"}
+    for split, names in lists.items():
+        lines = [f"images/{name}.jpg,masks/{name}.png\n" for name in names]
+        (root / f"{split}.csv").write_text("".join(lines))
+    (root / "images/3.jpg").write_bytes((root / "images/2.jpg").read_bytes())
+    (root / "masks/3.png").write_bytes(png(mask))
+    assert way_out in _refusal(check_dataset, load_dataset(root), strict=True)
+    assert any(way_out in line for line in _load(root))
+    lines = [f"images/{name}.jpg,masks/{name}.png\n" for name in "0124"]
+    (root / "train.csv").write_text("".join(lines))
+    assert check_dataset(load_dataset(root), strict=True) == []
+    (root / "val.csv").write_text("images/2.jpg,masks/2.png\nimages/5.jpg,masks/5.png\n")
+    assert "take it out of one" in _refusal(check_dataset, load_dataset(root), strict=True)
+    (root / "val.csv").write_text("images/5.jpg,masks/5.png\n")
+    assert check_dataset(load_dataset(root), strict=True) == []
+
+
+@pytest.mark.parametrize("suffix", ["npy", "png"])
+def test_images_of_other_channels_are_read_as_the_message_says(tmp_path, suffix):
+    root = write_folder(tmp_path / "data", 4, masks=IDS, description=NAMED)
+    for index, path in enumerate(sorted((root / "images").iterdir())):
+        path.unlink()
+        image = np.random.default_rng(index).integers(0, 256, (12, 16, 4)).astype(np.uint8)
+        if suffix == "npy":
+            np.save(path.with_suffix(".npy"), image)
+        else:
+            path.with_suffix(".png").write_bytes(png(image, RGBA))
+    if suffix == "npy":
+        assert "is a NumPy array; read it with --channels" in _refusal(_load, root)
+    text = _refusal(_load, root, channels=3)
+    assert "correct --channels" in text
+    assert _load(root, channels=int(re.search(r"holds uint8 of (\d+) channels", text)[1])) == []
+
+
+def test_a_folder_with_one_pair_needs_another_as_the_message_says(tmp_path):
+    root = write_folder(tmp_path / "data", 1, masks=IDS, description=NAMED)
+    assert "at least two pairs are needed" in _refusal(_load, root)
+    _load(write_folder(root, 2, masks=IDS))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """One class against the background, told apart by a single logit: what the masks of such data sets mean."""
 
-from collections import Counter
-
 from keras_seg.classes import BINARY_CLASSES
 from keras_seg.data.folders.description import Description
+from keras_seg.data.folders.inspection import Facts
+from keras_seg.data.folders.values import are_ids, count_values, stray_text, stray_values
 from keras_seg.data.samples import Dataset
 from keras_seg.errors import InputError
 from keras_seg.palette import IGNORE
@@ -51,26 +51,32 @@ def _with_first(values, background, key):
     return (background, *values)
 
 
-def binary_values(root, counts: Counter, ignored) -> tuple[int, int] | None:
+def binary_values(root, facts: list[Facts], ignored) -> tuple[int, int] | None:
     """Returns the values of background and foreground in masks that hold values; None: 0 and 1.
 
     Where they hold 0 and 255 alone, 255 is the foreground: as void it would leave nothing to learn.
 
     Args:
         root: the data folder, for messages.
-        counts: the values that the masks hold, and their pixels.
+        facts: what is known of the masks.
         ignored: the values that are told to be ignored.
 
     Raises:
         InputError: they hold other values.
     """
-    held = set(counts) - set(ignored)
+    held = set(count_values(facts)) - set(ignored)
     if held == {0, IGNORE}:
         return 0, IGNORE
-    if held - {0, 1, IGNORE}:
+    if wrong := held - {0, 1, IGNORE}:
+        one_class = "one class takes 0 and 1, or 0 and 255 alone"
+        strays = {value: fact for value, fact in stray_values(facts).items() if value in wrong}
+        if strays.keys() == wrong:
+            raise InputError(f"{stray_text(strays, facts)}; {one_class}.")
+        cure = "list its two values as `mask_values` in dataset.json"
+        if are_ids(held - {IGNORE}):
+            cure += ", or drop --binary"
         raise InputError(
-            f"{root}: the masks hold the values {listed(sorted(held))}, and one class takes 0 and 1, or 0 and"
-            " 255 alone; list its two values as `mask_values` in dataset.json, or drop --binary."
+            f"{root}: the masks hold the values {listed(sorted(held))}, and {one_class}; {cure}."
         )
     return None
 

@@ -60,7 +60,7 @@ def classes_of_values(root, facts: list[Facts], ignored=frozenset(), reduce_zero
     if not values:
         raise InputError(f"{root}: every pixel of every mask is ignored; masks must hold ids 0, 1, 2 ...")
     count = values[-1] + 1 - first
-    if count > MAX_CLASSES or 2 * len(values) < count:
+    if not are_ids(values, first):
         cure = "list the value of each class in dataset.json as `mask_values`, or all names as `classes`"
         strays = {value: fact for value, fact in stray_values(facts).items() if value in values}
         if is_smeared({value: pixels for value, pixels in counts.items() if value not in strays}):
@@ -77,6 +77,12 @@ def classes_of_values(root, facts: list[Facts], ignored=frozenset(), reduce_zero
             f" {first + 1} ...; {cure}."
         )
     return count, tuple(range(1, count + 1)) if reduce_zero_label else None
+
+
+def are_ids(values, first=0) -> bool:
+    """Tells whether values look like ids from the first one on, most of which occur."""
+    count = max(values) + 1 - first
+    return count <= MAX_CLASSES and 2 * len(values) >= count
 
 
 def are_colored(masks: list[Path]) -> bool:
