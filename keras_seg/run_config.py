@@ -77,6 +77,8 @@ _RULES = {
     "data": (_is_path, "the path of a folder"),
     "mask_colors": (_is_path, "the path of a file"),
     "seed": (_whole(0, _SEEDS), f"a whole number from 0 to {_SEEDS - 1}"),
+    "val_seed": (_whole(0, _SEEDS), f"a whole number from 0 to {_SEEDS - 1}"),
+    "val_fraction": (lambda value: _is_rate(value) and value < 1, "a number above 0 and below 1"),
     "ignore_label": (_whole(0, _MASK_VALUES), f"a whole number from 0 to {_MASK_VALUES - 1}"),
     "reduce_zero_label": (lambda value: isinstance(value, bool), "true or false"),
     "binary": (lambda value: isinstance(value, bool), "true or false"),

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from data_helpers import GREY, PALETTE, encode, picture, png, write_folder
 
+from keras_seg import InputError
 from keras_seg.cli import main
+from keras_seg.data import check_dataset, load_dataset
 from keras_seg.data.doctor.examination import examine
 from keras_seg.data.doctor.reports import draw_sheet
 
@@ -113,7 +115,6 @@ DEFECTS = {
         _shuffled_palette,
         r"masks/3\.png: its palette has RGB \(0, 128, 0\) as 1, .* as 2",
     ),
-    "two masks of one image": (_same_image, r"masks/3\.png: labels the same image as .*2\.png and differs"),
     "a list that holds nothing": (_file("train.csv", ""), r"holds no pairs; add some"),
     "a list with an open quote": (
         _file("train.csv", '"images/0.jpg,masks/0.png\n'),
@@ -125,10 +126,6 @@ DEFECTS = {
         r"train\.csv: line 6 names x+\.jpg, which does not exist",
     ),
     "a list in UTF-16": (_file("train.csv", PAIRS.encode("utf-16")), r"train\.csv: is not UTF-8 text"),
-    "one image in both lists": (
-        lambda root: [_file(name, PAIRS)(root) for name in ("train.csv", "val.csv")],
-        r"images/0\.jpg: is listed twice, in the splits train and val",
-    ),
     "images in subfolders": (_subfolders, r"images: holds no images; name its folder ulm under `splits`"),
     "a key that is there twice": (
         _file("dataset.json", '{"ignore_label": 1, "ignore_label": 2}'),
@@ -161,6 +158,27 @@ DEFECTS = {
     ),
 }
 
+# What may be meant: told, and refused by those who ask for it.
+DOUBTS = {
+    "two masks of one image": (_same_image, r"masks/3\.png: labels the same image as .*2\.png and differs"),
+    "an image twice": (
+        lambda root: shutil.copy(root / "images/2.jpg", root / "images/3.jpg"),
+        r"images/3\.jpg: the same file as .*2\.jpg, with the same mask",
+    ),
+    "one image in both lists": (
+        lambda root: [_file(name, PAIRS)(root) for name in ("train.csv", "val.csv")],
+        r"images/0\.jpg: is listed twice, in the splits train and val; .* \(4 more like it\)",
+    ),
+    "one image in both lists with another mask": (
+        lambda root: [
+            _file("train.csv", PAIRS)(root),
+            _file("val.csv", "images/0.jpg,masks/5.png\n")(root),
+            _mask((MASK + 1) % 3, index=5)(root),
+        ],
+        r"images/0\.jpg: is listed twice, in the splits train and val, with another mask",
+    ),
+}
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -182,6 +200,21 @@ def test_a_broken_folder_is_refused_by_the_doctor_and_by_training(folder, tmp_pa
         assert "Traceback" not in out + err
     assert last.startswith("error: ")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", DOUBTS)
+def test_a_doubtful_pair_is_told_and_strictly_refused(folder, name, capsys):
+    spoil, message = DOUBTS[name]
+    spoil(folder)
+    assert main(["doctor", str(folder)]) == 1
+    assert re.search(message.split(" \\(")[0], capsys.readouterr().out)
+    dataset = load_dataset(folder)
+    assert any(re.search(message, line) for line in check_dataset(dataset))
+    with pytest.raises(InputError, match=message):
+        check_dataset(dataset, strict=True)
+    flags = ["--output", str(folder / "run"), "--weights", "none", "--model", "unet", "--strict"]
+    assert main(["train", "--data", str(folder), *flags]) == 2
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_training_prints_what_the_check_warns_of(folder, tmp_path, capsys):

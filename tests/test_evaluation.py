@@ -367,3 +367,83 @@ def test_other_data_leave_the_run_s_own_figures_and_report(make_run, shapes, tmp
     # Its own data by another name are its own.
     assert main([*command[:1], *command[2:], "--data", f"{shapes}/../{shapes.name}"]) == 0
     assert not (tmp_path / f"evaluation-{shapes.name}.json").exists()
+
+
+def _copy_run(source, target, **config):
+    target.mkdir()
+    shutil.copy(source / "best.keras", target)
+    content = json.loads((source / "config.json").read_text())
+    (target / "config.json").write_text(json.dumps({**content, **config}))
+    return target
+
+
+def test_folders_of_one_name_have_metrics_of_their_own(make_run, shapes, tmp_path, capsys):
+    run = make_run(data=str(shapes)).path
+    places = [tmp_path / name / "other" for name in ("a", "b")]
+    for count, place in enumerate(places, 1):
+        place.parent.mkdir()
+        write_shapes(place, counts={"train": 1, "val": count}, size=(24, 32))
+    for place in (*places, *places):
+        assert main(["evaluate", "--report", "--run", str(run), "--data", str(place)]) == 0
+    for count, (place, name) in enumerate(zip(places, ("other", "other-2"), strict=True), 1):
+        found = json.loads((run / f"evaluation-{name}.json").read_text())
+        assert (found["data"], found["num_images"]) == (str(place), count)
+        assert (run / f"report-{name}.html").is_file()
+    assert not (run / "evaluation-other-3.json").exists()
+
+
+@pytest.fixture
+def half_broken(shapes, tmp_path):
+    """A folder whose val is sound, and whose train holds what may not be, and an image twice."""
+    folder = shutil.copytree(shapes, tmp_path / "half")
+    images, masks = (sorted((folder / kind / "train").iterdir()) for kind in ("images", "masks"))
+    shutil.copy(images[0], images[0].with_name("alone.png"))
+    images[0].write_bytes(b"no image")
+    cv2.imwrite(str(masks[1]), np.full((24, 32), 77, np.uint8))
+    return folder
+
+
+def test_only_the_split_that_is_evaluated_is_looked_at(make_run, shapes, half_broken):
+    run = make_run()
+    assert evaluate_run(run, half_broken) == evaluate_run(run, shapes)
+    with pytest.raises(InputError, match=r"alone\.png: has no mask"):
+        evaluate_run(run, half_broken, "train")
+    (half_broken / "images" / "train" / "alone.png").unlink()
+    with pytest.raises(InputError, match="is no picture"):
+        evaluate_run(run, half_broken, "train")
+
+
+def test_what_unnamed_masks_mean_needs_no_other_split_to_be_sound(make_run, shapes, half_broken):
+    described = json.loads((half_broken / "dataset.json").read_text())
+    (half_broken / "dataset.json").write_text(json.dumps({"splits": described["splits"]}))
+    run = make_run()
+    assert evaluate_run(run, half_broken) == evaluate_run(run, shapes)
+
+
+def test_an_image_that_is_twice_is_told_or_strictly_refused(make_run, shapes, tmp_path, capsys):
+    folder = shutil.copytree(shapes, tmp_path / "twice")
+    for kind in ("images", "masks"):
+        path = sorted((folder / kind / "val").iterdir())[0]
+        shutil.copy(path, path.with_name("again.png"))
+    command = ["evaluate", "--run", str(make_run(data=str(folder)).path)]
+    assert main(command) == 0
+    assert "warning: " in (out := capsys.readouterr().out) and "the same file as" in out
+    assert main([*command, "--strict"]) == 2
+    assert "the same file as" in capsys.readouterr().err
+
+
+def test_two_runs_that_set_other_images_aside_are_told_apart(make_run, shapes, tmp_path, capsys):
+    folder = tmp_path / "unsplit"
+    for kind in ("images", "masks"):
+        shutil.copytree(shapes / kind / "train", folder / kind)
+        shutil.copytree(shapes / kind / "val", folder / kind, dirs_exist_ok=True)
+    source = make_run(data=str(folder), seed=0).path
+    held = {seed: load_dataset(folder, val_seed=seed).split("val")[0].image.name for seed in range(9)}
+    other = next(seed for seed in held if held[seed] != held[0])
+    runs = [_copy_run(source, tmp_path / f"run{seed}", seed=seed) for seed in (0, other)]
+    assert main(["evaluate", "--run", *map(str, runs)]) == 0
+    line = f"{runs[1]} is evaluated on 1 of 1 images that {runs[0]} is not, such as {held[other]};"
+    assert line in (out := capsys.readouterr().out) and "same --val-seed and --val-fraction" in out
+    runs.append(_copy_run(source, tmp_path / "run", seed=other, val_seed=0))
+    assert main(["evaluate", "--run", str(runs[0]), str(runs[2])]) == 0
+    assert "evaluated on" not in capsys.readouterr().out

@@ -4,20 +4,25 @@ import argparse
 import dataclasses
 import json
 import pickle
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
+from data_helpers import write_folder
 
-from keras_seg import InputError, LearningRate, Network, TrainConfig, registry, train
+from keras_seg import InputError, LearningRate, Network, Run, TrainConfig, registry, train
 from keras_seg.cli.train_flags import add_flags
-from keras_seg.data import Augmentation
+from keras_seg.data import Augmentation, load_dataset
 from keras_seg.losses.segmentation_loss import REDUCTIONS
 from keras_seg.models.unet import unet
 from keras_seg.training.optim.optimizers import CLASSES
+from keras_seg.training.run_state.resume import recorded_config
+from keras_seg.training.run_state.run_folder import create_run
 from keras_seg.training.settings import page, subjects
 from keras_seg.training.settings.config import ResolvedConfig
 from keras_seg.training.settings.names import SettingError
+from keras_seg.training.trainer import load_data
 
 SETTINGS = [each.name for each in dataclasses.fields(TrainConfig)]
 
@@ -371,3 +376,31 @@ def test_tensorboard_is_asked_for_only_where_it_is_installed(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install tensorboard"):
         TrainConfig(tensorboard=True)
+
+
+def test_what_is_set_aside_has_a_seed_and_a_part_of_its_own(tmp_path):
+    root = write_folder(tmp_path / "data", 20)
+
+    def held(**settings):
+        dataset = load_data(TrainConfig(data=root, **settings).resolve())
+        return [sample.name for sample in dataset.split("val")]
+
+    assert held() == held(seed=5) == [sample.name for sample in load_dataset(root).split("val")]
+    assert len(held()) == 4 and len(held(val_fraction=0.5)) == 10
+    assert held(val_seed=5) == [sample.name for sample in load_dataset(root, seed=5).split("val")] != held()
+
+
+def test_the_images_of_a_run_are_those_that_were_set_aside_for_it(tmp_path):
+    root = write_folder(tmp_path / "data", 20)
+    given = TrainConfig(data=root, val_seed=3, val_fraction=0.3, seed=1, output=tmp_path / "run").resolve()
+    with ExitStack() as held:
+        run = create_run(given, load_data(given), held)
+    expected = load_dataset(root, val_seed=3, val_fraction=0.3).split("val")
+    assert load_dataset(root, **run.data_options).split("val") == expected
+    assert load_data(recorded_config(run.path)).split("val") == expected
+    # A run of former times, whose one seed was of both.
+    old = {key: value for key, value in run.config.items() if key not in ("val_seed", "val_fraction")}
+    (run.path / "config.json").write_text(json.dumps(old))
+    former = load_dataset(root, seed=1).split("val")
+    assert load_dataset(root, **Run.open(run.path).data_options).split("val") == former
+    assert load_data(recorded_config(run.path)).split("val") == former

@@ -1,5 +1,6 @@
 """Evaluates runs on a data set: figures with confidence intervals, and a table of classes."""
 
+import itertools
 from functools import partial
 from pathlib import Path
 
@@ -7,10 +8,12 @@ from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.cli.train_flags import MASK_SETTINGS, add_mask_flags, mask_options
 from keras_seg.errors import InputError
+from keras_seg.texts import parse_json, read_text
 
 OUTPUT = "evaluation"  # `metrics.json` is the training's.
 REPORT = "report"
 SPLIT = "val"
+SHAPES = "shapes"
 
 
 def add_arguments(parser):
@@ -28,6 +31,9 @@ def add_arguments(parser):
         "--split", metavar="train|val|test", default=SPLIT, help=f"split to evaluate (default: {SPLIT})"
     )
     add_mask_flags(parser, MASK_SETTINGS[:3])  # The run knows the others.
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse data in which an image is twice, instead of a warning"
+    )
     parser.add_argument(
         "--output",
         metavar="FILE",
@@ -48,7 +54,7 @@ def run(arguments):
     from tqdm import tqdm
 
     from keras_seg.data.samples import split_name
-    from keras_seg.evaluation import compare, evaluate_run, format_table, write_metrics
+    from keras_seg.evaluation import compare, dataset_of_run, evaluate_run, format_table, write_metrics
     from keras_seg.evaluation.report import Gallery, write_report
     from keras_seg.files import make_folder
     from keras_seg.runs import Run
@@ -57,6 +63,10 @@ def run(arguments):
     options = predictor_options(arguments)
     runs = {folder: Run.open(folder) for folder in arguments.run_folders}
     _check_comparable(runs, arguments.data)
+    meant = mask_options(arguments)
+    datasets = {folder: dataset_of_run(run, arguments.data, split, **meant) for folder, run in runs.items()}
+    for line in _differences(datasets, split):
+        print(line)
     outputs, pages = {}, {}
     for folder, run in runs.items():
         suffix = _suffix(run, arguments.data, split)
@@ -72,15 +82,16 @@ def run(arguments):
         gallery = Gallery(run.colors) if arguments.report else None
         metrics = evaluate_run(
             run,
-            arguments.data,
+            datasets[folder],
             split,
             progress=partial(tqdm, unit="image", desc=name),
             gallery=gallery,
-            **mask_options(arguments),
+            strict=arguments.strict,
+            report=print,
             **options,
         )
         print(format_table(metrics))
-        data = arguments.data or _trained_on(run)
+        data = _place(arguments.data or _trained_on(run))
         settings = {"split": split, **{key: str(value) for key, value in options.items()}}
         write_metrics(path, {"data": data, **settings, **metrics})
         print(f"written to {path}")
@@ -98,12 +109,41 @@ def run(arguments):
 
 def _suffix(run, data, split):
     """What tells the files of other data or another split from those of the run's own validation images."""
-    words = []
-    if data and Path(data).resolve() != Path(_trained_on(run)).resolve():
-        words.append(Path(data).resolve().name)
-    if split != SPLIT:
-        words.append(split)
-    return "".join(f"-{word}" for word in words)
+    end = "" if split == SPLIT else f"-{split}"
+    if not data or _place(data) == _place(_trained_on(run)):
+        return end
+    name = f"-{Path(data).resolve().name}"
+    for number in itertools.count(1):  # Another folder of that name may have been evaluated before.
+        suffix = f"{name}{'' if number == 1 else f'-{number}'}{end}"
+        if _evaluated(run.path / f"{OUTPUT}{suffix}.json") in (None, _place(data)):
+            return suffix
+
+
+def _evaluated(path):
+    """The data of which a file holds the metrics, None where there is no such file."""
+    try:
+        return str(parse_json(path, read_text(path)).get("data"))
+    except (InputError, AttributeError):
+        return None
+
+
+def _place(data):
+    """A data folder, from wherever it is looked at."""
+    return data if data == SHAPES else str(Path(data).resolve())
+
+
+def _differences(datasets, split):
+    """Says which runs are measured on other images than the first, as where they set others aside."""
+    from keras_seg.evaluation import other_images
+
+    (first, known), *others = datasets.items()
+    for folder, dataset in others:
+        if names := other_images(dataset, known, split):
+            yield (
+                f"note: {folder} is evaluated on {len(names)} of {len(dataset.split(split))} images that"
+                f" {first} is not, such as {names[0]}; name data with a {split} split by --data, or train"
+                " both with the same --val-seed and --val-fraction"
+            )
 
 
 def _check_comparable(runs, data):
@@ -123,4 +163,4 @@ def _check_comparable(runs, data):
 
 
 def _trained_on(run):
-    return run.config.get("data") or "shapes"
+    return run.config.get("data") or SHAPES

@@ -10,7 +10,8 @@ from keras_seg.errors import InputError
 from keras_seg.settings import settings_of
 from keras_seg.training.settings.subjects import AugmentationSettings
 
-OF_TRAINING = (*MASK_SETTINGS, "model", "recipe", "image_size", *settings_of(AugmentationSettings), "seed")
+SEEDS = ("seed", "val_seed", "val_fraction")
+OF_TRAINING = (*MASK_SETTINGS, "model", "recipe", "image_size", *settings_of(AugmentationSettings), *SEEDS)
 
 
 def add_arguments(parser):

@@ -8,7 +8,7 @@ from functools import partial
 import keras
 import numpy as np
 
-from keras_seg.data import Sample, check_dataset, eval_batches, load_dataset
+from keras_seg.data import Dataset, Sample, check_dataset, eval_batches, load_dataset
 from keras_seg.errors import InputError
 from keras_seg.evaluation.counts import Counts, calibration_error, intervals
 from keras_seg.inference import Prediction, Predictor
@@ -107,19 +107,23 @@ def evaluate_run(
     *,
     mask_colors=None,
     reduce_zero_label=None,
+    strict=False,
+    report=None,
     **options,
 ):
     """Measures a run's best model on a split of a data set.
 
     Args:
         run: Run.
-        data: data folder, or "shapes"; None for what the run was trained on.
-        split: name of the split.
+        data: data folder, "shapes" or a Dataset of `dataset_of_run`; None for what the run was trained on.
+        split: name of the split; only this one is looked at.
         ignore_label: a mask value that is ignored besides 255; None for what the run was trained with.
         progress: wraps the images and is given their `total`, such as `tqdm.tqdm`.
         gallery: a `report.Gallery` that is shown each picture.
         mask_colors, reduce_zero_label: what masks mean, as for `load_dataset`; where neither is given, what
             they meant when the run was trained.
+        strict: whether an image that is there twice is an error, as for `check_dataset`.
+        report: function that is given each warning, a line.
         **options: `averaging`, `crf` and `threshold` of `Predictor`.
 
     Returns:
@@ -133,9 +137,11 @@ def evaluate_run(
         "mask_colors": mask_colors,
         "reduce_zero_label": reduce_zero_label,
     }
-    dataset = _dataset_for(run, data, meant)
+    dataset = data if isinstance(data, Dataset) else dataset_of_run(run, data, split, **meant)
     names = [_name(sample) for sample in dataset.split(split)]
-    check_dataset(dataset)
+    for line in check_dataset(dataset, splits=[split], strict=strict):
+        if report:
+            report(f"warning: {line}")
     watch = gallery and (lambda number, *pictures: gallery.add(names[number], *pictures))
     progress = partial(progress, total=len(names)) if progress else iter
     predictor = Predictor(run, **options)
@@ -146,13 +152,24 @@ def _name(sample):
     return sample.image.name if isinstance(sample, Sample) else sample.name
 
 
-def _dataset_for(run, data, meant):
+def dataset_of_run(run, data=None, split="val", **meant):
+    """Returns the Dataset on which a run is evaluated.
+
+    Args:
+        run: Run.
+        data: data folder, or "shapes"; None for what the run was trained on.
+        split: the split that is needed.
+        **meant: what masks mean, as for `evaluate_run`.
+
+    Raises:
+        InputError: the data set is not right, or has other classes or images than the run.
+    """
     source = run.config.get("data") if data is None else data
     options = run.data_options
     given = {name: value for name, value in meant.items() if value is not None}
     if {"mask_colors", "reduce_zero_label"} & given.keys():  # Which contradict each other.
         options |= {"mask_colors": None, "reduce_zero_label": None}
-    options |= given
+    options |= given | {"split": split}
     dataset = load_dataset(source, **options)
     is_named = dataset.is_named
     # Masks alone do not name a class that is in none of them, nor the one beside the background.
@@ -170,3 +187,13 @@ def _dataset_for(run, data, meant):
             f"trained on {', '.join(run.classes)}; evaluate on the same classes in the same order"
         )
     return dataset
+
+
+def other_images(dataset, first, split):
+    """Returns the names of a split's images that are not in the same split of the first data set."""
+    known = {_identity(sample) for sample in first.split(split)}
+    return [_name(sample) for sample in dataset.split(split) if _identity(sample) not in known]
+
+
+def _identity(sample):
+    return sample.image.resolve() if isinstance(sample, Sample) else sample.name

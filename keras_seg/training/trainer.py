@@ -189,6 +189,8 @@ def load_data(config):
     return load_dataset(
         config.data,
         seed=config.seed,
+        val_fraction=config.val_fraction,
+        val_seed=config.val_seed,
         ignore_label=config.ignore_label,
         mask_colors=config.mask_colors,
         reduce_zero_label=config.reduce_zero_label or None,
@@ -206,7 +208,7 @@ def _load(config, report):
             f"--threshold does nothing for {dataset.num_classes} classes, of which the most probable wins; "
             "drop it, or add --binary for one class against the background"
         )
-    for line in check_dataset(dataset):
+    for line in check_dataset(dataset, strict=config.strict):
         report(f"warning: {line}")
     return dataset
 

@@ -9,12 +9,7 @@ from keras_seg.data.doctor.diagnosis import (
     value_problems,
     variety_problems,
 )
-from keras_seg.data.doctor.duplicates import (
-    contradictory_masks,
-    repeated_images,
-    shared_images,
-    similar_images,
-)
+from keras_seg.data.doctor.duplicates import doubled_images, similar_images
 from keras_seg.data.folders.index import facts_of_splits
 from keras_seg.data.folders.inspection import Facts, Problem
 from keras_seg.data.samples import Dataset
@@ -27,14 +22,17 @@ _KINDS = (
     "value",
     "foreground",
     "palette",
-    "leak",
-    "contradiction",
     "variety",
 )  # In the order in which they are told
 
 
-def check_dataset(dataset: Dataset) -> list[str]:
+def check_dataset(dataset: Dataset, *, splits=None, strict=False) -> list[str]:
     """Reads every image and mask that is not in the index, in parallel: the quick form of the doctor.
+
+    Args:
+        dataset: Dataset.
+        splits: names of the splits to look at; None: all.
+        strict: whether an image that is there twice, in one split or two, with one mask or two, is an error.
 
     Returns:
         Warnings, a line for each kind: the first, with the number of others of its kind.
@@ -42,11 +40,11 @@ def check_dataset(dataset: Dataset) -> list[str]:
     Raises:
         InputError: one line on the first problem, with the number of others of its kind.
     """
-    facts = facts_of_splits(dataset)
-    if problems := problems_of(dataset, facts):
+    facts = facts_of_splits(dataset, splits)
+    doubled = doubled_images(facts)
+    if problems := problems_of(dataset, facts) + (doubled if strict else []):
         raise InputError(_first_of_each_kind(problems)[0])
-    warnings = class_warnings(dataset, facts) + repeated_images(facts) + similar_images(facts)
-    return _first_of_each_kind(warnings)
+    return _first_of_each_kind(doubled + class_warnings(dataset, facts) + similar_images(facts))
 
 
 def find_problems(dataset: Dataset) -> list[Problem]:
@@ -68,7 +66,7 @@ def problems_of(dataset: Dataset, facts: dict[str, list[Facts]]) -> list[Problem
     problems = [fact.problem for fact in every if fact.problem]
     counted = [fact for fact in every if not fact.problem]
     problems += value_problems(dataset, counted) + doubtful_foreground(dataset, counted)
-    problems += palette_problems(dataset, counted) + shared_images(facts) + contradictory_masks(facts)
+    problems += palette_problems(dataset, counted)
     if not problems and facts.get("train"):
         problems = variety_problems(dataset, facts["train"])
     return sorted(problems, key=lambda problem: _KINDS.index(problem.kind))

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_seg.data.folders.inspection import Facts, Problem
 
+DOUBLED = ("leak", "contradiction", "duplicate")
 _BANDS = 4  # Prints that differ in at most three bits agree in one of four bands of 16 bits.
 _MOST_BITS = _BANDS - 1
 # Mean difference of the thumbnails, of 255. Encoded anew at quality 50 a CamVid frame is 0.3 off; the frames
@@ -18,56 +19,45 @@ _MOST_LEVELS = 0.75
 _MOST_IN_BAND = 200  # A band that so many share, as flat pictures do, tells nothing.
 
 
-def shared_images(facts: dict[str, list[Facts]]) -> list[Problem]:
-    """Returns a problem for each image whose very bytes are in two splits."""
-    places = _by_digest(facts)
-    return [
-        Problem(
-            "leak",
-            f"{group[0][1].image}: {_same(other, group[0][1])}, in the splits {group[0][0]} and {split};"
-            f" take it out of one, or the figures of {split} mean nothing.",
-        )
-        for group in places
-        for split, other in group[1:]
-        if split != group[0][0]
-    ]
+def doubled_images(facts: dict[str, list[Facts]]) -> list[Problem]:
+    """Returns a problem for each image whose very bytes were there before.
 
-
-def contradictory_masks(facts: dict[str, list[Facts]]) -> list[Problem]:
-    """Returns a problem for each image that is twice in one split, byte by byte, with another mask."""
-    return [
-        Problem(
-            "contradiction",
-            f"{other.mask}: labels the same image as {first.mask} and differs from it;"
-            " one of them is wrong: keep the pair that is right.",
-        )
-        for _, first, other in _repeated(facts)
-        if _differ(first, other)
-    ]
-
-
-def repeated_images(facts: dict[str, list[Facts]]) -> list[Problem]:
-    """Returns a problem for each image that is twice in one split, byte by byte, with the same mask."""
-    return [
-        Problem(
-            "duplicate",
-            f"{other.image}: {_same(first, other)}, with the same mask; keep one, unless it shall count twice"
-            f" in {split}.",
-        )
-        for split, first, other in _repeated(facts)
-        if not _differ(first, other)
-    ]
-
-
-def _repeated(facts):
-    """Yields (split, first, other) for each image whose bytes were in its split before."""
+    It is a `leak` where that was in another split, a `contradiction` where it has another mask, and else a
+    `duplicate`.
+    """
+    problems = []
     for group in _by_digest(facts):
         first_of = {}
-        for split, fact in group:
+        for split, other in group:
             if split in first_of:
-                yield split, first_of[split], fact
-            else:
-                first_of[split] = fact
+                problems.append(_double(split, first_of[split], other))
+            elif first_of:
+                problems.append(_leak(*next(iter(first_of.items())), split, other))
+            first_of.setdefault(split, other)
+    return sorted(problems, key=lambda problem: DOUBLED.index(problem.kind))
+
+
+def _leak(first_split, first, split, other):
+    text = (
+        f"{first.image}: {_same(other, first)}, in the splits {first_split} and {split}"
+        f"{', with another mask' if _differ(first, other) else ''}; take it out of one, or the metrics of"
+        f" {split} mean nothing."
+    )
+    return Problem("leak", text)
+
+
+def _double(split, first, other):
+    if _differ(first, other):
+        text = (
+            f"{other.mask}: labels the same image as {first.mask} and differs from it;"
+            " one of them is wrong: keep the pair that is right."
+        )
+        return Problem("contradiction", text)
+    text = (
+        f"{other.image}: {_same(first, other)}, with the same mask; keep one, unless it shall count twice"
+        f" in {split}."
+    )
+    return Problem("duplicate", text)
 
 
 def _differ(one, other):

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_seg.data.doctor.checks import problems_of
 from keras_seg.data.doctor.diagnosis import class_warnings
-from keras_seg.data.doctor.duplicates import repeated_images, similar_images
+from keras_seg.data.doctor.duplicates import doubled_images, similar_images
 from keras_seg.data.doctor.suggestions import suggest_description
 from keras_seg.data.folders.dataset import (
     describe,
@@ -115,7 +115,7 @@ def examine(source, **options) -> Report:
     tables = count_classes(dataset, facts) if dataset is not None else {}
     if dataset is not None:
         warnings += class_warnings(dataset, facts)
-    warnings += repeated_images(facts) + similar_images(facts)
+    warnings += doubled_images(facts) + similar_images(facts)
     return Report(
         root=root,
         pairs={name: len(samples) for name, samples in splits.items()},

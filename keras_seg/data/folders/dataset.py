@@ -11,7 +11,7 @@ from keras_seg.data.folders.description import Description, read_description
 from keras_seg.data.folders.index import facts_of_bands
 from keras_seg.data.folders.layouts import find_splits
 from keras_seg.data.folders.pairs import IMAGE_SUFFIXES, LIST_SUFFIXES
-from keras_seg.data.folders.values import are_colored, classes_of_values, count_values, scan_masks
+from keras_seg.data.folders.values import are_colored, classes_of_values, scan_masks
 from keras_seg.data.formats.bands import other_kind_text
 from keras_seg.data.samples import RGB, ArraySample, Dataset, ImageKind, default_names
 from keras_seg.data.shapes import draw_shapes
@@ -35,6 +35,8 @@ def load_dataset(
     reduce_zero_label=None,
     binary=None,
     channels=None,
+    val_seed=None,
+    split=None,
 ):
     """Finds a data set; reads no picture, except all masks where nothing says what the classes are.
 
@@ -45,7 +47,7 @@ def load_dataset(
     Args:
         source: a folder, or a list file of two columns (.csv, .txt); None or "shapes" for the data set that
             the program draws.
-        seed: of the drawing, or of the split.
+        seed: of the drawing.
         val_fraction: the part of train that becomes val where there is none.
         ignore_label: a mask value to ignore besides 255; wins over dataset.json.
         num_classes: number of classes; wins over dataset.json. 1: as `binary`.
@@ -57,6 +59,9 @@ def load_dataset(
             255 alone; None: where `classes` lists one. Wins over dataset.json.
         channels: of the images, 1 to 16, which are then read as they are stored; None: they become RGB of 8
             bits. Wins over dataset.json.
+        val_seed: of the part of train that becomes val; None: `seed`.
+        split: the one that is needed, "train", "val" or "test": what is wrong with the pairs of others is
+            left aside. None: all.
 
     Returns:
         Dataset.
@@ -72,19 +77,30 @@ def load_dataset(
             image_kind(Description(channels=channels), dataset.splits)
         return dataset
     root, described, found = open_source(source)
+    needed = "train" if split == "val" and "val" not in found else split
     for name, (pairs, orphans) in found.items():
+        if needed not in (None, name):
+            continue
         if orphans:
             others = f" ({len(orphans) - 1} more like it)" if len(orphans) > 1 else ""
             raise InputError(orphans[0] + others)
         if not pairs:
             raise InputError(f"{root}: the {name} split holds no pairs; add some or take it out.")
-    splits = with_val(root, {name: pairs for name, (pairs, _) in found.items()}, val_fraction, seed)
+    splits = {name: pairs for name, (pairs, _) in found.items() if pairs}
+    splits = with_val(root, splits, val_fraction, seed if val_seed is None else val_seed)
     if classes:
         described, num_classes = described._replace(classes=tuple(classes)), None
     if num_classes == 1:
         binary, num_classes = True, None
     described = with_options(described, ignore_label, mask_colors, reduce_zero_label, binary, channels)
-    return describe(root, splits, described, num_classes)
+    try:
+        return describe(root, splits, described, num_classes)
+    except InputError:
+        if split not in splits:
+            raise
+    # What the masks mean is told by all of them, unless one of another split is in the way.
+    masks = [sample.mask for sample in splits[split]]
+    return describe(root, splits, described, num_classes, lambda root, _: scan_masks(root, masks))
 
 
 def open_source(source):
@@ -178,7 +194,7 @@ def describe(root, splits, described: Description, num_classes=None, scan=scan_m
     names = _names(described, num_classes, values or mask_colors)
     skipped = {label for label in (described.ignore_label, *ignored) if isinstance(label, int)}
     if described.binary and not (values or mask_colors):
-        values = binary_values(root, count_values(scan(root, masks)), skipped)
+        values = binary_values(root, scan(root, masks), skipped)
     elif names is None:
         number, values = classes_of_values(
             root, scan(root, masks), skipped, bool(described.reduce_zero_label)

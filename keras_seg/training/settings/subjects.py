@@ -64,6 +64,20 @@ class DataSettings:
     data: str | None = positional(
         None, default_text="the built-in shapes", unit="FOLDER", help="images and masks, see docs/data.md"
     )
+    val_fraction: float | None = optional(
+        0.2,
+        above=0,
+        below=1,
+        help="part of the training images that is set aside where there is no val split",
+    )
+    val_seed: int | None = optional(
+        0, least=0, below=SEEDS, help="of the images that are set aside, whatever the training's seed is"
+    )
+    strict: bool | None = optional(
+        False,
+        is_switch=True,
+        help="refuse data in which an image is there twice, in one split or two, instead of a warning",
+    )
     ignore_label: int | None = optional(
         unit="VALUE",
         least=0,
