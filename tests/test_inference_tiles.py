@@ -1,5 +1,8 @@
 """Images larger than the memory: how they are divided, and that tiles change nothing that they need not."""
 
+import itertools
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from keras import layers
 from keras_seg import InputError, Predictor, build_model
 from keras_seg.data.samples import RGB
 from keras_seg.inference.footprint import Footprint, footprint
-from keras_seg.inference.tiles import ALIGNMENT, Tiling, bounded, split, within
+from keras_seg.inference.tiles import ALIGNMENT, Tiling, bounded, split_by, split_equally, within
 from tests.backend_answers import randomize
 
 TILING = Tiling(300 * 300)
@@ -18,9 +21,9 @@ KIND = tf.TensorSpec([None, None, 4], tf.float32)
 
 @pytest.fixture(scope="module")
 def network():
-    """A narrow U-Net of two levels: a pixel sees 20 around it."""
+    """A narrow U-Net of one pool: a pixel sees 9 around it."""
     keras.utils.set_random_seed(0)
-    model = build_model("unet_paper", 4, widths=[4, 6, 8], decoder_widths=[6, 4])
+    model = build_model("unet_paper", 4, widths=[4, 6], decoder_widths=[4])
     randomize(model)
     return model
 
@@ -69,19 +72,61 @@ def test_a_batch_that_is_too_large_goes_through_image_by_image(network):
     assert counts[3:] == [3]
 
 
+def axis_of(split, length):
+    return [each.numpy() for each in split(tf.constant(length, tf.int64))]
+
+
+def assert_covered(starts, ends, bounds, length, overlap):
+    assert starts[0] == bounds[0] == 0 and ends[-1] == bounds[-1] == length
+    assert (ends[:-1] - starts[1:] >= overlap).all()
+    assert (bounds[1:] > bounds[:-1]).all()
+    # What is kept lies half of the overlap from the borders that the image goes on beyond.
+    assert (bounds[1:-1] - starts[1:] >= overlap // 2).all()
+    assert (ends[:-1] - bounds[1:-1] >= overlap // 2).all()
+
+
 @pytest.mark.parametrize("tile", [1, 2, 7, 64, 255, 256, 300, 1000])
 def test_tiles_cover_an_axis_share_what_they_must_and_are_aligned(tile):
     for length in (1, tile, tile + 1, 2 * tile - 1, 5 * tile + 3):
-        for overlap in {0, tile // 8, tile // 4}:
-            starts, size, bounds = (each.numpy() for each in split(length, tile, overlap))
-            assert size <= tile and starts[0] == bounds[0] == 0 and starts[-1] + size == bounds[-1] == length
-            assert (starts[1:] - starts[:-1] <= size - overlap).all()
-            assert (bounds[1:] > bounds[:-1]).all()
-            # What is kept lies half of the overlap from the borders that the image goes on beyond.
-            assert (bounds[1:-1] - starts[1:] >= overlap // 2).all()
-            assert (starts[:-1] + size - bounds[1:-1] >= overlap // 2).all()
-            if tile >= 256:
-                assert not (starts % ALIGNMENT).any()
+        for overlap in {0, tile // 16, tile // 4}:
+            starts, ends, bounds = axis_of(partial(split_by, tile=tile, overlap=overlap), length)
+            assert_covered(starts, ends, bounds, length, overlap)
+            sizes, step = ends - starts, ALIGNMENT if tile >= 256 else 1
+            assert sizes.max() <= tile and sizes.max() - sizes.min() <= step
+            assert not (starts % step).any() and not ((length - sizes) % step).any()
+            # No pixel is shared but those that must be, and what the alignment asks for.
+            assert (ends[:-1] - starts[1:] < overlap + step).all()
+            starts, ends, bounds = axis_of(partial(split_equally, size=tile, overlap=overlap), length)
+            assert_covered(starts, ends, bounds, length, overlap)
+            assert set(ends - starts) == {min(tile, length)}
+
+
+def sizes_by_hand(length, number, overlap):
+    """The tiles of an axis: the least that they may share, and what is left dealt out by 32 pixels."""
+    shared = next(size for size in range(overlap, overlap + 32) if (length - size) % 32 == 0)
+    steps = max((length - shared) // 32, number)
+    return [shared + 32 * (steps // number + (index < steps % number)) for index in range(number)]
+
+
+@pytest.mark.parametrize("padding", [0, 200])
+@pytest.mark.parametrize("size", [(420, 300), (300, 420), (600, 900), (1210, 817), (310, 2000)])
+def test_no_other_number_of_tiles_computes_fewer_pixels(size, padding):
+    tiling = Tiling((320 + padding) ** 2, (padding, padding))
+    computed = []
+    for number in itertools.product(range(1, 16), repeat=2):
+        tall, wide = map(sizes_by_hand, size, number, (20, 20))
+        if (tall[0] + padding) * (wide[0] + padding) <= tiling.pixels:
+            computed.append((sum(tall) + padding * len(tall)) * (sum(wide) + padding * len(wide)))
+    found = tiling.divide(*(tf.constant(length, tf.int64) for length in size))
+    tall, wide = ((axis.ends - axis.starts).numpy() + padding for axis in found)
+    assert tall.max() * wide.max() <= tiling.pixels
+    assert tall.sum() * wide.sum() == min(computed)
+
+
+def test_bands_cost_less_than_an_eighth_more_where_two_hold_an_image():
+    down, across = Tiling(1213 * 1213).divide(*tf.constant([1448, 1448], tf.int64))
+    computed = sum((down.ends - down.starts).numpy()) * sum((across.ends - across.starts).numpy())
+    assert computed / 1448**2 < 1.08
 
 
 def test_the_memory_of_a_network_is_that_of_its_largest_convolution():
@@ -98,8 +143,8 @@ def test_the_predictor_has_the_same_mask_in_tiles(network):
     image = noise(420, 530)
     whole = Predictor(network)
     found = footprint(network, logits_of(network), RGB)
-    tiled = Predictor(network, memory=found.least + 400_000 * 16)
-    assert whole._holds((1, 420, 530)) and not tiled._holds((1, 420, 530))
+    tiled = Predictor(network, memory=found.least + 420 * 530 * 70)
+    assert [each._tiling(420 * 530).holds(1, 420, 530) for each in (whole, tiled)] == [True, False]
     expected, prediction = whole.predict(image), tiled.predict(image)
     assert len(np.unique(expected.mask)) > 1
     assert prediction.mask.dtype == np.uint8 and prediction.confidence.dtype == np.float32
@@ -110,6 +155,6 @@ def test_the_predictor_has_the_same_mask_in_tiles(network):
 
 def test_too_little_memory_is_told_with_what_is_needed():
     found = Footprint(2 * 10**9, 3000.0)
-    with pytest.raises(InputError, match=r"--memory 2.1: .* 256 x 256 pixels at once take 2.20 GB"):
+    with pytest.raises(InputError, match=r"--memory 2.1: .* 256 x 256 pixels at once take 2.20 GB; 2.6 are"):
         found.tiling(2_100_000_000, 1)
     assert found.tiling(found.least + 16, 1).side == 256

@@ -111,7 +111,7 @@ def test_windows_equal_the_whole_picture_away_from_their_borders(model):
 
 
 def test_rows_are_given_a_few_at_a_time(monkeypatch):
-    monkeypatch.setattr(windows, "_PIXELS", 200)
+    monkeypatch.setattr(windows, "PIXELS", 200)
     image = picture(70, 50)
     same = sliding_logits(lambda images: images, image, (32, 32), 0.25, "linear", 1)
     found = [(top, rows.copy()) for top, rows in same]  # Each is overwritten by the next.

@@ -23,9 +23,9 @@ FOUND = Footprint(2 * 10**9, 3000.0)
 
 @pytest.fixture(scope="module")
 def network():
-    """A narrow U-Net of two levels: a pixel sees 20 around it."""
+    """A narrow U-Net of one pool: a pixel sees 9 around it."""
     keras.utils.set_random_seed(0)
-    model = build_model("unet_paper", 4, widths=[4, 6, 8], decoder_widths=[6, 4])
+    model = build_model("unet_paper", 4, widths=[4, 6], decoder_widths=[4])
     randomize(model)
     return model
 
@@ -115,10 +115,14 @@ def test_they_are_lower_where_it_does_not():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"memory": 10**9}, "--memory 1: the network and 256 x 256 pixels at once take 2.20 GB"),
+        (
+            {"memory": 10**9},
+            "--memory 1: the program, the weights and 256 x 256 pixels at once take 2.20 GB; 2.6 are "
+            "enough for images of 12 megapixels",
+        ),
         (
             {"memory": 4 * 10**9, "max_pixels": 1 << 30},
-            "an image of 1073.7 megapixels 17.18; allow more memory",
+            "an image of 1073.7 megapixels 17.18; allow 19.4, or fewer pixels",
         ),
         ({"memory": 4 * 10**9, "max_tiled_pixels": 1 << 30}, "an image of 1073.7 megapixels 17.18"),
         ({"tile": 2000}, "--tile 2000: tiles of"),

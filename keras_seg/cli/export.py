@@ -121,7 +121,7 @@ def _in_words(folder):
     whole, most, tiled = (found[name] / 1e6 for name in ("pixels_at_once", "max_pixels", "max_tiled_pixels"))
     return (
         f"images up to {whole:.1f} megapixels go through the network whole, larger ones up to {most:.1f} in "
-        f"tiles of {found['tile']} x {found['tile']} pixels (`tiled`: up to {tiled:.1f}); a request takes "
+        f"bands or tiles of that size (`tiled`: up to {tiled:.1f}); a request takes "
         f"{found['memory_bytes'] / 1e9:g} GB at most"
     )
 

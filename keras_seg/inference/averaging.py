@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from keras_seg.errors import InputError
-from keras_seg.inference.windows import BLENDS, sliding_logits
+from keras_seg.inference.windows import BLENDS, PIXELS, sliding_logits
 from keras_seg.logits import class_probabilities
 
 TTA_SCALES = (0.75, 1.0, 1.25)
@@ -47,30 +47,23 @@ class Averaging:
         if self.batch_size < 1:
             raise InputError(f"--batch-size must be 1 or more, received {self.batch_size}")
 
-    @property
-    def is_whole(self):
-        """Whether the picture goes through once as it is."""
-        return self.window is None and self.scales == (1.0,) and not self.flip
-
 
 def logits_in_bands(network, image, averaging):
     """Predicts a picture at one size; yields `(top, float32 logits [rows, W, C])` as `sliding_logits` does.
 
     Args:
-        network: function of float32 [B, h, w, 3] to logits [B, h, w, C], both arrays.
+        network: function of [B, h, w, 3] to float32 logits [B, h, w, C], both arrays, with the mirrored
+            picture's where that is wanted.
         image: RGB [H, W, 3].
-        averaging: Averaging, whose scales do not count here.
+        averaging: Averaging, whose scales and flip do not count here.
     """
-
-    def mirrored_too(images):
-        return (network(images) + network(images[:, :, ::-1])[:, :, ::-1]) / 2
-
-    predict = mirrored_too if averaging.flip else network
     if averaging.window is None:
-        yield 0, predict(image[None].astype(np.float32))[0]
+        logits = network(image[None])[0]
+        rows = max(PIXELS // image.shape[1], 1)
+        yield from ((top, logits[top : top + rows]) for top in range(0, len(logits), rows))
         return
     options = averaging.overlap, averaging.blend, averaging.batch_size
-    yield from sliding_logits(predict, image, averaging.window, *options)
+    yield from sliding_logits(network, image, averaging.window, *options)
 
 
 def averaged_probabilities(network, image, averaging):
@@ -86,12 +79,16 @@ def averaged_probabilities(network, image, averaging):
             if found is None:
                 found = np.empty((*scaled.shape[:2], probabilities.shape[-1]), np.float32)
             found[top : top + len(logits)] = probabilities
+        logits = None  # Of the whole picture; what follows needs the memory.
         if size != (width, height):
             found = _resize(found, (width, height))
-        total = found if total is None else total + found
-    return total / np.float32(len(averaging.scales))
+        total = found if total is None else np.add(total, found, out=total)
+    return np.divide(total, np.float32(len(averaging.scales)), out=total)
 
 
 def _resize(maps, size):
     """Scales maps [h, w, C] bilinearly; one by one, since OpenCV takes no more than 512 channels."""
-    return np.stack([cv2.resize(maps[..., index], size) for index in range(maps.shape[-1])], axis=-1)
+    resized = np.empty((*size[::-1], maps.shape[-1]), np.float32)
+    for index in range(maps.shape[-1]):
+        resized[..., index] = cv2.resize(maps[..., index], size)
+    return resized

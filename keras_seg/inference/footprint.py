@@ -20,6 +20,7 @@ COPIES_OF_WEIGHTS = 3
 # For each pixel of a whole image: what is held of its samples: a file, decoded, turned; of bytes: maps, PNGs.
 _COPIES_OF_IMAGES, _MAPS_BYTES = 3, 7
 MAX_PIXELS = 1 << 25  # Of an image for which there is to be memory.
+_USUAL_PIXELS = 12_000_000  # Of a photograph.
 _SIDE = 512  # Pixels of the image that is traced; any other gives the same per pixel.
 # Operations whose output takes the place of their first input.
 _IN_PLACE = ("BiasAdd", "Identity", "Relu", "Reshape", "ExpandDims", "Squeeze")
@@ -73,13 +74,26 @@ class Footprint(NamedTuple):
             InputError: The memory is too little.
         """
         if memory < self.least + pixels * self.image_bytes:
-            height, width = self._smallest
-            raise InputError(
-                f"--memory {memory / GIGABYTE:g}: the network and {height} x {width} pixels at once take "
-                f"{self.least / GIGABYTE:.2f} GB, and an image of {pixels / 1e6:.1f} megapixels "
-                f"{pixels * self.image_bytes / GIGABYTE:.2f}; allow more memory, or fewer pixels"
-            )
+            raise InputError(f"--memory {memory / GIGABYTE:g}: {self._way_out(memory, pixels)}")
         return Tiling(int((memory - self.fixed - pixels * self.image_bytes) / self.per_pixel), self.padding)
+
+    def _way_out(self, memory, pixels):
+        height, width = self._smallest
+        taken = f"take {self.least / GIGABYTE:.2f} GB"
+        least = f"the program, the weights and {height} x {width} pixels at once {taken}"
+        if memory < self.least:
+            # Twice, as `image_pixels` gives an image half of what is left.
+            enough = _rounded_up(self.least + 2 * _USUAL_PIXELS * self.image_bytes)
+            return f"{least}; {enough} are enough for images of {_USUAL_PIXELS / 1e6:g} megapixels"
+        image = pixels * self.image_bytes
+        return (
+            f"{least}, and an image of {pixels / 1e6:.1f} megapixels {image / GIGABYTE:.2f}; allow "
+            f"{_rounded_up(self.least + image)}, or fewer pixels"
+        )
+
+
+def _rounded_up(memory):
+    return f"{math.ceil(memory / GIGABYTE * 10) / 10:g}"
 
 
 def footprint(model, network, kind):

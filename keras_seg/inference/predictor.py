@@ -2,7 +2,7 @@
 
 import math
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ from keras_seg.palette import default_colors
 from keras_seg.runs import Run
 
 LEAST_PIXELS = 1 << 16  # As many have to go through at once anyway.
+_FLOAT = 4  # Bytes
 
 
 class Prediction(NamedTuple):
@@ -156,7 +157,8 @@ class Predictor:
         self._check_shape(image[None].shape)
         warn_of_fractions(image, self.images)
         with _memory_errors_explained(image.shape):
-            found = averaged_probabilities(self._logits, image, self.averaging)
+            tiling = self._tiling(image.shape[0] * image.shape[1], self._bytes_of_probabilities)
+            found = averaged_probabilities(partial(self._logits, tiling), image, self.averaging)
             if self.crf is None:
                 return found
             # Imported here since SciPy takes its time and few ask for it.
@@ -184,17 +186,23 @@ class Predictor:
             found = (self.probabilities(image) for image in images)
             return _joined(most_probable(each, self.threshold) for each in found)
         with _memory_errors_explained(images.shape[1:]):
-            if self.averaging.is_whole:
-                mask, confidence = np.moveaxis(self._classify(images.astype(np.float32)), -1, 0)
-                kind = mask_dtype(self.num_classes)
-                return Prediction(np.ascontiguousarray(mask, kind), np.ascontiguousarray(confidence))
-            return _joined(self._in_bands(image) for image in images)
+            if self.averaging.window is not None:
+                return _joined(self._in_bands(image) for image in images)
+            mask = np.empty(images.shape[:3], mask_dtype(self.num_classes))
+            confidence = np.empty(images.shape[:3], np.float32)
+            tiling = self._tiling(math.prod(images.shape[:3]))
+            for place, found in _parts(self._classify, images, tiling):
+                mask[place], confidence[place] = found[..., 0], found[..., 1]
+            return Prediction(mask, confidence)
 
     def _in_bands(self, image):
         """Rows become class ids as soon as they are done, so that logits of a whole picture never exist."""
-        mask = np.empty(image.shape[:2], mask_dtype(self.num_classes))
-        confidence = np.empty(image.shape[:2], np.float32)
-        for top, logits in logits_in_bands(self._logits, image, self.averaging):
+        height, width = image.shape[:2]
+        mask = np.empty((height, width), mask_dtype(self.num_classes))
+        confidence = np.empty((height, width), np.float32)
+        rows_of_logits = min(self.averaging.window[0], height) / height * _FLOAT * self.num_classes
+        tiling = self._tiling(height * width, rows_of_logits)
+        for top, logits in logits_in_bands(partial(self._logits, tiling), image, self.averaging):
             rows = slice(top, top + len(logits))
             found = classify(logits, self.threshold)
             mask[rows], confidence[rows] = map(ops.convert_to_numpy, found)
@@ -213,7 +221,14 @@ class Predictor:
 
     @cached_property
     def _network(self):
-        return accelerate(self.model, "inference")
+        """Function of float images to logits."""
+        model = accelerate(self.model, "inference")
+
+        def network(images):
+            logits = model(images, training=False)
+            return logits["out"] if isinstance(logits, dict) else logits
+
+        return network
 
     @cached_property
     def _classify(self):
@@ -221,57 +236,78 @@ class Predictor:
             mask, confidence = classify(logits, self.threshold)
             return ops.stack([ops.cast(mask, "float32"), confidence], axis=-1)
 
-        return self._mapped(finish, 2)
+        return self._compiled(finish)
 
     @cached_property
-    def _logits(self):
-        return self._mapped(lambda logits: ops.cast(logits, "float32"), num_logits(self.model))
+    def _logits_at_once(self):
+        return self._compiled(lambda logits: ops.cast(logits, "float32"))
 
-    def _mapped(self, finish, channels):
-        """Returns a function of images [N, H, W, 3] to what `finish` makes of logits: [N, H, W, channels]."""
-        network = _finished(self._network, finish)
-        whole = _compiled(network, (None, *self.model.inputs[0].shape[1:]))
+    def _logits(self, tiling, images):
+        if tiling is None or tiling.holds(*images.shape[:3]):
+            return self._logits_at_once(images)
+        logits = np.empty((*images.shape[:3], num_logits(self.model)), np.float32)
+        for place, found in _parts(self._logits_at_once, images, tiling):
+            logits[place] = found
+        return logits
 
-        @cache
-        def tiled():
-            # Imported here for the other backends' sake.
-            import tensorflow as tf
+    def _compiled(self, finish):
+        """Returns a function of images [N, H, W, C] to an array: what `finish` makes of their logits."""
+        network = self._averaging_network()
+        function = _compiled(lambda images: finish(network(images)), (None, *self.model.inputs[0].shape[1:]))
+        return lambda images: ops.convert_to_numpy(function(images.astype(np.float32)))
 
-            from keras_seg.inference.tiles import within
+    def _averaging_network(self):
+        """Function of float images to logits, their mean with the mirror images' where that is wanted."""
+        network = self._network  # Built here, as that reads weights; in a graph it could not.
+        if not self.averaging.flip:
+            return network
+        return lambda images: (network(images) + ops.flip(network(ops.flip(images, axis=2)), axis=2)) / 2
 
-            kind = tf.TensorSpec([None, None, channels], tf.float32)
-            return _compiled(
-                lambda image: within(network, image, self._tiling, kind), (None, None, self.images.channels)
-            )
+    def _tiling(self, pixels, more_bytes=0):
+        """Returns the `Tiling` of images, None where they go through whole; raises InputError as it does.
 
-        def run(images):
-            if self._holds(images.shape):
-                return ops.convert_to_numpy(whole(images))
-            return np.stack([ops.convert_to_numpy(tiled()(image)) for image in images])
+        Args:
+            pixels: Of all that are predicted at once.
+            more_bytes: For each of them, that are held beside the images.
+        """
+        if keras.backend.backend() != "tensorflow" or pixels <= LEAST_PIXELS:
+            return None
+        # Imported here for the other backends' sake.
+        from keras_seg.inference.footprint import DEFAULT_MEMORY
 
-        return run
-
-    def _holds(self, shape):
-        if keras.backend.backend() != "tensorflow" or math.prod(shape[:3]) <= LEAST_PIXELS:
-            return True
-        return self._tiling.holds(*shape[:3])
-
-    @cached_property
-    def _tiling(self):
-        # As above.
-        from keras_seg.inference.footprint import DEFAULT_MEMORY, footprint
-
+        found = self._footprint._replace(image_bytes=self._footprint.image_bytes + more_bytes)
         memory = self.memory or DEFAULT_MEMORY
-        found = footprint(self.model, _finished(self._network, lambda logits: logits), self.images)
-        return found.tiling(memory, found.image_pixels(memory))
+        return found.tiling(memory, max(pixels, found.image_pixels(memory)))
+
+    @cached_property
+    def _footprint(self):
+        # As above.
+        from keras_seg.inference.footprint import footprint
+
+        found = footprint(self.model, self._network, self.images)
+        # The logits of an image are kept while those of its mirror image are computed.
+        kept = 2 * _FLOAT * num_logits(self.model) if self.averaging.flip else 0
+        return found._replace(per_pixel=found.per_pixel + kept)
+
+    @property
+    def _bytes_of_probabilities(self):
+        """For each pixel: logits and probabilities at the largest scale, and the sum of all scales."""
+        copies = 2 * max(self.averaging.scales) ** 2 + 1
+        values = _FLOAT * self.num_classes * copies
+        return values if self.crf is None else max(values, self.crf.bytes_a_pixel(self.num_classes))
 
 
-def _finished(model, finish):
-    def network(images):
-        logits = model(images, training=False)
-        return finish(logits["out"] if isinstance(logits, dict) else logits)
+def _parts(function, images, tiling):
+    """Yields `(place, function of what is there)` of images [N, H, W, C]: at once, or tile by tile."""
+    if tiling is None or tiling.holds(*images.shape[:3]):
+        yield np.s_[:], function(images)
+        return
+    # As above.
+    from keras_seg.inference.tiles import places
 
-    return network
+    for tile, kept, middle in places(tiling, *images.shape[1:3]):
+        for index, image in enumerate(images):
+            yield (index, *kept), function(image[tile][None])[0][middle]
 
 
 def _compiled(function, shape):

@@ -11,7 +11,7 @@ import numpy as np
 BLENDS = ("linear", "gaussian")
 # Standard deviation of the Gaussian, in lengths of a window, as nnU-Net has it (Isensee et al., 2021).
 _DEVIATION = 1 / 8
-_PIXELS = 1 << 18  # Given at once, so that what is made of their logits stays small.
+PIXELS = 1 << 18  # Given at once, so that what is made of their logits stays small.
 
 
 def window_starts(length, size, overlap):
@@ -65,7 +65,7 @@ def sliding_logits(network, image, window, overlap, blend, batch_size):
     )
     down = window_weights(tops, sizes[0], overlap, blend)
     across = window_weights(lefts, sizes[1], overlap, blend)
-    rows_at_once = max(_PIXELS // width, 1)
+    rows_at_once = max(PIXELS // width, 1)
     strip = None
     for row, top in enumerate(tops):
         for first in range(0, len(lefts), batch_size):

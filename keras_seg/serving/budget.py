@@ -43,7 +43,6 @@ class Limits(NamedTuple):
             "max_tiled_pixels": self.max_tiled_pixels,
             "max_logits_pixels": self.logits_pixels,
             "pixels_at_once": self.tiling.pixels,
-            "tile": self.tiling.side,
             "overlap": self.tiling.overlap,
             "tiled_tile": list(self.tile),
         }

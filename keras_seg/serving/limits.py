@@ -16,6 +16,7 @@ _MAX_BLOCKS, _BYTES_A_BLOCK = 1 << 16, 128
 _MAX_BYTES_A_PIXEL, _MAX_OTHER_BYTES = 8, 1 << 24
 
 
+@tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)], autograph=False)
 def within_limit(contents, max_pixels):
     """Passes an encoded picture on if it is small enough to be decoded.
 
@@ -24,7 +25,7 @@ def within_limit(contents, max_pixels):
         max_pixels: int64, height times width at most.
 
     Returns:
-        The contents; of an animated GIF, the first frame alone.
+        `(contents, pixels)`: the contents, of an animated GIF the first frame alone, and height times width.
 
     Raises:
         tf.errors.InvalidArgumentError: there are too many pixels, or bytes for them, or no size can be read.
@@ -36,13 +37,51 @@ def within_limit(contents, max_pixels):
         tf.debugging.Assert(
             pixels <= max_pixels, ["the picture has too many pixels:", pixels, "of", max_pixels]
         ),
-        tf.debugging.Assert(
-            size <= _MAX_OTHER_BYTES + _MAX_BYTES_A_PIXEL * pixels,
-            ["the picture has too many bytes:", size, "for pixels:", pixels],
-        ),
+        _few_bytes("the picture has", size, pixels),
     )
     with tf.control_dependencies(checks):
-        return tf.identity(contents)
+        return tf.identity(contents), tf.identity(pixels)
+
+
+def within_limit_together(pictures, max_pixels, padding):
+    """Passes the encoded pictures of a request on if they are so few and small as a single one has to be.
+
+    Args:
+        pictures: strings [N], whole encoded files.
+        max_pixels: Of all of them, with as many as the padding alone has for each.
+        padding: (rows, columns) that the network puts around an image.
+
+    Returns:
+        The pictures.
+
+    Raises:
+        tf.errors.InvalidArgumentError: as of `within_limit`.
+    """
+
+    def measure(contents):
+        return within_limit(contents, max_pixels)[1]
+
+    pixels = tf.map_fn(measure, pictures, fn_output_signature=tf.int64, parallel_iterations=1)
+    count = tf.size(pictures, out_type=tf.int64)
+    total = tf.reduce_sum(pixels)
+    computed = total + (count - 1) * padding[0] * padding[1]
+    size = tf.reduce_sum(tf.cast(tf.strings.length(pictures), tf.int64))
+    checks = (
+        tf.debugging.Assert(
+            computed <= max_pixels,
+            ["the pictures of the request have too many pixels:", computed, "of", max_pixels],
+        ),
+        _few_bytes("the pictures of the request have", size, total),
+    )
+    with tf.control_dependencies(checks):
+        return tf.identity(pictures)
+
+
+def _few_bytes(what, size, pixels):
+    return tf.debugging.Assert(
+        size <= _MAX_OTHER_BYTES + _MAX_BYTES_A_PIXEL * pixels,
+        [f"{what} too many bytes:", size, "for pixels:", pixels],
+    )
 
 
 def _measured(contents):

@@ -13,9 +13,9 @@ from keras_seg.data import decode_image
 from keras_seg.data.formats.decode import decode_channels
 from keras_seg.data.samples import RGB
 from keras_seg.inference.images import MAX_JPEG_SIDE
-from keras_seg.inference.tiles import bounded, in_tiles, within
+from keras_seg.inference.tiles import bounded, in_tiles, split_by, split_equally, within
 from keras_seg.logits import classify
-from keras_seg.serving.limits import within_limit
+from keras_seg.serving.limits import within_limit, within_limit_together
 
 _TILE_OVERLAP = 4  # Tiles of `tiled` share a quarter, those that the memory asks for less.
 _MAX_LABELS = 256  # Copies of the table of classes in one answer.
@@ -78,25 +78,21 @@ def build_signatures(network, limits, classes, colors, *, image_size=None, thres
             )
 
         image = _reader(kind)(contents, limits.max_tiled_pixels)
-        overlap = min(limits.tile) // _TILE_OVERLAP
-        found = in_tiles(
-            lambda images: _labeled(averaged, images, threshold),
-            image,
-            limits.tile,
-            overlap,
-            _LABELS,
-            fixed=bool(height),
-        )
+        split, overlap = split_equally if height else split_by, min(limits.tile) // _TILE_OVERLAP
+        lengths = tf.unstack(tf.shape(image, out_type=tf.int64)[:2])
+        axes = (split(*axis, overlap) for axis in zip(lengths, limits.tile, strict=True))
+        found = in_tiles(lambda images: _labeled(averaged, images, threshold), image, *axes, _LABELS)
         return tf.io.encode_png(found[..., :1])
 
+    some = partial(_some, limits.max_pixels, tiling.padding)
     functions = {
         # The first endpoint is the one that a request without a signature name gets.
         "serving_default": _mask_endpoint(bounded(label, tiling, _LABELS), arrays, limits),
-        "bytes": _encoded_endpoint("mask_bytes", lambda contents: classified(contents)[0]),
-        "confidence": _encoded_endpoint(("mask_bytes", "confidence_bytes"), classified),
-        "overlay": _encoded_endpoint("overlay_bytes", painted),
+        "bytes": _encoded_endpoint("mask_bytes", lambda contents: classified(contents)[0], some),
+        "confidence": _encoded_endpoint(("mask_bytes", "confidence_bytes"), classified, some),
+        "overlay": _encoded_endpoint("overlay_bytes", painted, some),
         "logits": _logits_endpoint(network, arrays, limits),
-        "tiled": _tiled_endpoint(tiled),
+        "tiled": _tiled_endpoint(tiled, partial(_some, limits.max_tiled_pixels, tiling.padding)),
         "labels": _labels_endpoint(list(classes), colors),
     }
     inputs = {
@@ -125,7 +121,7 @@ def _reader(kind):
     decode = decode_image if kind.is_rgb else partial(decode_channels, channels=kind.channels)
 
     def read(contents, max_pixels):
-        return decode(within_limit(contents, max_pixels))
+        return decode(within_limit(contents, max_pixels)[0])
 
     signature = [tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)]
     return tf.function(read, input_signature=signature, autograph=False)
@@ -196,20 +192,20 @@ def _logits_endpoint(network, shape, limits):
     return logits
 
 
-def _encoded_endpoint(names, function):
+def _encoded_endpoint(names, function, some):
     """Maps a function over encoded pictures. REST answers base64 for names in _bytes, else corrupted text."""
     single = isinstance(names, str)
 
     def endpoint(image_bytes):
-        answers = _one_by_one(function, _some(image_bytes), 1 if single else len(names))
+        answers = _one_by_one(function, some(image_bytes), 1 if single else len(names))
         return {names: answers} if single else dict(zip(names, answers, strict=True))
 
     return endpoint
 
 
-def _tiled_endpoint(function):
+def _tiled_endpoint(function, some):
     def tiled(image_bytes, flips):
-        image_bytes, flips = _some(image_bytes), tf.ensure_shape(flips, [None])
+        image_bytes, flips = some(image_bytes), tf.ensure_shape(flips, [None])
         same = tf.debugging.assert_equal(tf.size(image_bytes), tf.size(flips), "one flip for each picture")
         with tf.control_dependencies([same]):
             return {"mask_bytes": _one_by_one(function, (image_bytes, flips), 1)}
@@ -241,10 +237,10 @@ def _one_by_one(function, elements, num_outputs):
     return tf.map_fn(function, elements, fn_output_signature=kinds, parallel_iterations=1)
 
 
-def _some(image_bytes):
+def _some(max_pixels, padding, image_bytes):
     image_bytes = tf.ensure_shape(image_bytes, [None])
     with tf.control_dependencies([tf.debugging.assert_positive(tf.size(image_bytes), "no picture")]):
-        return tf.identity(image_bytes)
+        return within_limit_together(tf.identity(image_bytes), tf.constant(max_pixels, tf.int64), padding)
 
 
 def _checked(images, shape, max_pixels, padding):
