@@ -1,11 +1,15 @@
 """Readers of Keras's weight files: arrays by layer and variable name, and no model built."""
 
+import math
 import re
+
+import numpy as np
 
 from keras_seg.errors import InputError
 from keras_seg.layers.preprocessing import saved_mode
 from keras_seg.pretrained.lazy import LazyArray
 
+TENSOR_ALIGNMENT = 64  # Bytes; where tensors of TensorFlow begin.
 # Spellings of variable names that Keras has had: `block1_conv1_W_1:0`, `conv1_bn/moving_mean:0`, `kernel`.
 _VARIABLES = {
     "W": "kernel",
@@ -43,7 +47,18 @@ def read_h5(root, path):
 
 
 def _array(dataset):
-    return LazyArray.of(dataset.shape, dataset.dtype, lambda: dataset[()])
+    return LazyArray.of(dataset.shape, dataset.dtype, lambda: _read(dataset))
+
+
+def _read(dataset):
+    """Returns the numbers at an address that TensorFlow can compute at."""
+    size = dataset.dtype.itemsize * math.prod(dataset.shape)
+    memory = np.empty(size + TENSOR_ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % TENSOR_ALIGNMENT
+    array = memory[start : start + size].view(dataset.dtype).reshape(dataset.shape)
+    if size:
+        dataset.read_direct(array)
+    return array
 
 
 def _names(group, attribute):
