@@ -44,11 +44,12 @@ def main():
         before, after = map(statistics.median, zip(*seconds, strict=True))
         ratio = statistics.median(pair[1] / pair[0] for pair in seconds)
         same = np.mean(found.mask == expected.mask)
+        num_classes = len(np.unique(expected.mask))
         size = f"{arguments.size[0]} x {arguments.size[1]}"
         print(
-            f"{source}, {size}, {_number(divided, image)} in {arguments.memory:g} GB: {before:.2f} CPU seconds "
-            f"whole, {after:.2f} divided, {ratio:.2f} times; {same:.2%} of the pixels have the same of "
-            f"{len(np.unique(expected.mask))} classes",
+            f"{source}, {size}, {_number(divided, image)} in {arguments.memory:g} GB: {before:.2f} CPU "
+            f"seconds whole, {after:.2f} divided, {ratio:.2f} times; {same:.2%} of the pixels have the same "
+            f"of {num_classes} classes",
             flush=True,
         )
 

@@ -1,6 +1,7 @@
 """Images larger than the memory: how they are divided, and that tiles change nothing that they need not."""
 
 import itertools
+import tracemalloc
 from functools import partial
 
 import keras
@@ -11,6 +12,8 @@ from keras import layers
 
 from keras_seg import InputError, Predictor, build_model
 from keras_seg.data.samples import RGB
+from keras_seg.inference import Averaging
+from keras_seg.inference.crf import CRF, refine
 from keras_seg.inference.footprint import Footprint, footprint
 from keras_seg.inference.tiles import ALIGNMENT, Tiling, bounded, split_by, split_equally, within
 from tests.backend_answers import randomize
@@ -151,6 +154,38 @@ def test_the_predictor_has_the_same_mask_in_tiles(network):
     np.testing.assert_array_equal(prediction.mask, expected.mask)
     np.testing.assert_allclose(prediction.confidence, expected.confidence, atol=1e-5)
     np.testing.assert_allclose(tiled.probabilities(image), whole.probabilities(image), atol=1e-5)
+
+
+def test_mirror_images_are_averaged_tile_by_tile(network):
+    image = noise(420, 530)
+    whole = Predictor(network, averaging=Averaging(flip=True))
+    tiled = Predictor(network, averaging=Averaging(flip=True), memory=whole._footprint.least + 420 * 530 * 20)
+    assert not tiled._tiling(420 * 530).holds(1, 420, 530)
+    expected, found = whole.predict(image), tiled.predict(image)
+    assert (expected.mask != Predictor(network).predict(image).mask).any()
+    np.testing.assert_array_equal(found.mask, expected.mask)
+    np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"averaging": Averaging(scales=(1.0, 2.0))}, {"crf": CRF()}, {"averaging": Averaging((500, 500))}],
+)
+def test_an_image_whose_probabilities_do_not_fit_is_refused_with_what_is_needed(network, options):
+    memory = Predictor(network)._footprint.least + 420 * 530 * 20
+    with pytest.raises(InputError, match=r"--memory 1.7\d*: .* an image of 0.2 megapixels 0.\d+; allow \d.\d"):
+        Predictor(network, memory=memory, **options).predict(noise(420, 530))
+
+
+@pytest.mark.parametrize("num_classes", [2, 21])
+def test_a_crf_takes_no_more_memory_than_it_says(num_classes):
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.ones(num_classes), (60, 80)).astype(np.float32)
+    tracemalloc.start()
+    refine(probabilities, noise(60, 80), CRF(steps=1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.5 < peak / (60 * 80) / CRF.bytes_a_pixel(num_classes) < 1
 
 
 def test_too_little_memory_is_told_with_what_is_needed():

@@ -69,6 +69,20 @@ def test_large_images_get_the_mask_of_the_whole(signatures, expected):
     assert np.abs(arrays["confidence"][0].numpy() - confidence).max() <= 1
 
 
+@pytest.mark.parametrize("name", ["bytes", "confidence", "overlay", "tiled"])
+def test_the_pictures_of_a_request_have_a_limit_together(signatures, name):
+    def ask(*images):
+        flips = {"flips": tf.constant([False] * len(images))} if name == "tiled" else {}
+        found = signatures[name](image_bytes=tf.constant(strings(*map(encoded, images))), **flips)
+        return len(next(iter(found.values())))
+
+    assert ask(IMAGE, IMAGE[:100, :100]) == 2
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="the pictures of the request have too many pixels"
+    ):
+        ask(IMAGE, IMAGE[:100, :100], IMAGE[:400, :200])
+
+
 def test_a_network_of_one_size_sees_that_size_alone():
     keras.utils.set_random_seed(0)
     model = build_model("unet_paper", 4, (40, 56, 3), widths=[4, 6], decoder_widths=[4])
