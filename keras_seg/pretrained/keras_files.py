@@ -1,15 +1,12 @@
 """Readers of Keras's weight files: arrays by layer and variable name, and no model built."""
 
-import math
 import re
 
-import numpy as np
-
 from keras_seg.errors import InputError
+from keras_seg.initial_weights import aligned_array
 from keras_seg.layers.preprocessing import saved_mode
 from keras_seg.pretrained.lazy import LazyArray
 
-TENSOR_ALIGNMENT = 64  # Bytes; where tensors of TensorFlow begin.
 # Spellings of variable names that Keras has had: `block1_conv1_W_1:0`, `conv1_bn/moving_mean:0`, `kernel`.
 _VARIABLES = {
     "W": "kernel",
@@ -51,12 +48,8 @@ def _array(dataset):
 
 
 def _read(dataset):
-    """Returns the numbers at an address that TensorFlow can compute at."""
-    size = dataset.dtype.itemsize * math.prod(dataset.shape)
-    memory = np.empty(size + TENSOR_ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % TENSOR_ALIGNMENT
-    array = memory[start : start + size].view(dataset.dtype).reshape(dataset.shape)
-    if size:
+    array = aligned_array(dataset.shape, dataset.dtype)
+    if array.size:
         dataset.read_direct(array)
     return array
 

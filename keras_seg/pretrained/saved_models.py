@@ -9,11 +9,9 @@ import numpy as np
 import keras_seg.layers  # noqa: F401  (registers those that a file names)
 from keras_seg import registry
 from keras_seg.errors import InputError
-from keras_seg.initial_weights import initializers, without_initial_weights
-from keras_seg.pretrained.keras_files import TENSOR_ALIGNMENT, read_weights_h5
+from keras_seg.initial_weights import as_tensor, initializers, without_initial_weights
+from keras_seg.pretrained.keras_files import read_weights_h5
 from keras_seg.weights_files import check_sums, open_keras, open_zip, reading
-
-_LARGE = 1 << 20  # Bytes
 
 
 def load_model(path, way_out="save it again"):
@@ -65,15 +63,4 @@ def _fill(model, arrays, path):
                 )
             pairs.append((weight, array))
     for weight, array in pairs:
-        weight.assign(_without_a_copy(np.asarray(array)))
-
-
-def _without_a_copy(array):
-    """Returns a tensor in a large array's memory, where the backend is TensorFlow, which else copies it."""
-    is_tensor = array.dtype.isnative and not array.ctypes.data % TENSOR_ALIGNMENT
-    if keras.backend.backend() != "tensorflow" or not is_tensor or array.nbytes < _LARGE:
-        return array
-    # Imported here for the other backends' sake.
-    import tensorflow as tf
-
-    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+        weight.assign(as_tensor(np.asarray(array)))
