@@ -161,6 +161,7 @@ def strings(*values):
     return array
 
 
+@functools.cache
 def png_bomb(height, width):
     """A well-formed PNG of black pixels in about a thousandth of their bytes."""
 
