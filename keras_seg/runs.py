@@ -94,8 +94,7 @@ class Run:
         """Keyword arguments of `load_dataset` that give the masks of a data set the run's meaning."""
         return {
             "seed": self.config.get("seed", 0),
-            # Runs of former times drew their validation images by the seed of the training.
-            "val_seed": self.config.get("val_seed", self.config.get("seed", 0)),
+            "val_seed": self.config.get("val_seed"),
             "val_fraction": self.config.get("val_fraction", 0.2),
             "ignore_label": self.config.get("ignore_label"),
             "mask_colors": self.config.get("mask_colors"),

@@ -191,10 +191,14 @@ def _damage(path, how):
         content[place] = ord("9") if content[place] != ord("9") else ord("8")
     elif how == "middle":
         content[100:] = bytes(len(content) - 100)
+    elif how == "schema":  # SQLite's message then holds a byte that Python cannot read as text.
+        content = content.replace(b"CREATE TABLE files", b"CREATE TABLE \xafiles")
+    elif how == "column":
+        content = content.replace(b"checksum INTEGER", b"checkxxx INTEGER")
     path.write_bytes({"empty": b"", "text": b"no table\n" * 999}.get(how, content))
 
 
-@pytest.mark.parametrize("how", ["empty", "text", "values", "middle"])
+@pytest.mark.parametrize("how", ["empty", "text", "values", "middle", "schema", "column"])
 def test_a_damaged_index_is_made_anew(tmp_path, how):
     root = _write(tmp_path / "data", 6)
     expected = facts_of_splits(load_dataset(root))

@@ -385,7 +385,8 @@ def test_what_is_set_aside_has_a_seed_and_a_part_of_its_own(tmp_path):
         dataset = load_data(TrainConfig(data=root, **settings).resolve())
         return [sample.name for sample in dataset.split("val")]
 
-    assert held() == held(seed=5) == [sample.name for sample in load_dataset(root).split("val")]
+    assert held() == held(val_seed=0, seed=5) == [sample.name for sample in load_dataset(root).split("val")]
+    assert held(seed=5) == held(val_seed=5)  # Where nobody says more.
     assert len(held()) == 4 and len(held(val_fraction=0.5)) == 10
     assert held(val_seed=5) == [sample.name for sample in load_dataset(root, seed=5).split("val")] != held()
 
@@ -398,7 +399,7 @@ def test_the_images_of_a_run_are_those_that_were_set_aside_for_it(tmp_path):
     expected = load_dataset(root, val_seed=3, val_fraction=0.3).split("val")
     assert load_dataset(root, **run.data_options).split("val") == expected
     assert load_data(recorded_config(run.path)).split("val") == expected
-    # A run of former times, whose one seed was of both.
+    # A run of former times, whose one seed is of both.
     old = {key: value for key, value in run.config.items() if key not in ("val_seed", "val_fraction")}
     (run.path / "config.json").write_text(json.dumps(old))
     former = load_dataset(root, seed=1).split("val")

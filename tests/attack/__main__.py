@@ -17,6 +17,7 @@ import_tensorflow()
 
 from serving_helpers import running_server  # noqa: E402
 
+from keras_seg.files import CACHE  # noqa: E402
 from tests.attack.attacking import HEADING, Attack  # noqa: E402
 from tests.attack.child import Child  # noqa: E402
 from tests.attack.kinds import KINDS  # noqa: E402
@@ -29,6 +30,7 @@ def main(argv=None):
     names = [arguments.again.name.partition("-")[0]] if arguments.again else arguments.only
     server = running_server() if any(KINDS[name].NEEDS_SERVER for name in names) else None
     with tempfile.TemporaryDirectory() as scratch:
+        os.environ[CACHE] = str(Path(scratch, "cache"))  # Nothing of it stays in the home folder.
         place = Place(scratch, *(server[1:] if server else ()), pid=server.process.pid if server else 0)
         with Child(place) as child:
             attack = Attack(place, child, arguments.failures, report=lambda line: print(line, flush=True))

@@ -38,7 +38,7 @@ def load_dataset(
     val_seed=None,
     split=None,
 ):
-    """Finds a data set; reads no picture, except all masks where nothing says what the classes are.
+    """Finds a data set; reads no picture, except all masks where only they can say what they mean.
 
     A folder is described by its `dataset.json` or has one of the layouts of `docs/data.md`. An image and its
     mask have the same name up to the suffix, or up to a common ending such as `_mask`. Without a val split,

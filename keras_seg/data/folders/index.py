@@ -47,6 +47,7 @@ _TABLE = (
     "CREATE TABLE IF NOT EXISTS files (path BLOB, reading TEXT, size INTEGER, time INTEGER, facts BLOB,"
     " checksum INTEGER, PRIMARY KEY (path, reading)) WITHOUT ROWID"
 )
+_FIND = "SELECT facts, checksum FROM files WHERE path = ? AND reading = ? AND size = ? AND time = ?"
 
 _known = {}  # What this process knows: `_key` to (size, time) and facts.
 
@@ -195,57 +196,42 @@ class _Store:
     def _open(self, path):
         if path.exists() and path.stat().st_size > _LARGEST:
             path.unlink()
-        for _ in range(2):
-            try:
+        for _ in range(2):  # A damaged index is removed, and another one made.
+            with self._guarded():
                 self.connection = sqlite3.connect(path, timeout=_SECONDS_TO_WAIT)
                 self.connection.execute(_TABLE)
                 return
-            except sqlite3.OperationalError:  # No rights, no room, locked by another process
-                self.close()
-                return
-            except sqlite3.DatabaseError:
-                self._remove()
 
-    def _remove(self):
-        """Takes a damaged index away; the next one to open it makes another."""
-        self.close()
-        with suppress(OSError):
-            index_path().unlink()
+    @contextmanager
+    def _guarded(self):
+        """Goes on without the index where something is in the way, or it is damaged, and then removes it."""
+        try:
+            yield
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            self.close()
+            if not isinstance(error, sqlite3.OperationalError) or "no such" in str(error):
+                with suppress(OSError):
+                    index_path().unlink()  # The next one to open it makes another.
 
     def find(self, file, state):
         """Returns the facts of a file of that state, or None."""
-        if self.connection is None:
-            return None
-        path, reading = file
-        try:
-            row = self.connection.execute(
-                "SELECT facts, checksum FROM files WHERE path = ? AND reading = ? AND size = ? AND time = ?",
-                (path, reading, *state),
-            ).fetchone()
-        except sqlite3.OperationalError:
-            self.close()
-        except sqlite3.DatabaseError:
-            self._remove()
-        else:
-            if row is not None and isinstance(row[0], bytes) and row[1] == _checksum(path, row[0]):
-                return _from_text(row[0], reading)
+        row = None
+        if self.connection is not None:
+            with self._guarded():
+                row = self.connection.execute(_FIND, (*file, *state)).fetchone()
+        if row is not None and isinstance(row[0], bytes) and row[1] == _checksum(file[0], row[0]):
+            return _from_text(row[0], file[1])
         return None
 
     def keep(self, rows):
         """Writes rows of (path, reading), state and facts: all or none."""
-        if self.connection is None or not rows:
-            return
         values = []
         for (path, reading), state, facts in rows:
             text = _to_text(facts)
             values.append((path, reading, *state, text, _checksum(path, text)))
-        try:
-            with self.connection:
+        if self.connection is not None:
+            with self._guarded(), self.connection:
                 self.connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", values)
-        except sqlite3.OperationalError:
-            self.close()
-        except sqlite3.DatabaseError:
-            self._remove()
 
     def close(self):
         """Leaves the file."""

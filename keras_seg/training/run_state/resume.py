@@ -32,14 +32,12 @@ def recorded_config(folder, **changed):
         InputError: There is no such run, or its `config.json` holds what is no setting.
     """
     run = Run.open(folder)
-    # Runs of former times set images aside by the seed of the training.
-    recorded = {"val_seed": run.config.get("seed", 0), **run.config}
     try:
-        ResolvedConfig.from_dict(recorded)
+        ResolvedConfig.from_dict(run.config)
     except InputError as error:
         raise InputError(f"{run.path / CONFIG}: {error}; correct it there") from None
     changed = {name: value for name, value in changed.items() if value is not None}
-    return ResolvedConfig.from_dict({**recorded, **changed, "output": str(folder)})
+    return ResolvedConfig.from_dict({**run.config, **changed, "output": str(folder)})
 
 
 def find_state(run, steps, report, is_chief=True):

@@ -71,7 +71,10 @@ class DataSettings:
         help="part of the training images that is set aside where there is no val split",
     )
     val_seed: int | None = optional(
-        0, least=0, below=SEEDS, help="of the images that are set aside, whatever the training's seed is"
+        least=0,
+        below=SEEDS,
+        default_text="the training's seed",
+        help="of the images that are set aside; the same for trainings that are to be compared",
     )
     strict: bool | None = optional(
         False,
