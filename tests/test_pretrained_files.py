@@ -87,6 +87,18 @@ def test_a_whole_networks_file_on_another_preprocessing_is_refused(tmp_path, ori
             model.load_weights(path)
 
 
+@pytest.mark.parametrize("name", ["net.keras", "net.weights.h5"])
+def test_a_file_trained_on_measured_preprocessing_says_how_to_build_the_network(tmp_path, name):
+    measured = {"mean": [100.0, 90.0, 80.0], "deviation": [50.0, 40.0, 30.0]}
+    trained = build_model("unet", 3, preprocessing=measured, **NARROW)
+    (trained.save if name.endswith(".keras") else trained.save_weights)(tmp_path / name)
+    with pytest.raises(InputError, match=r'build the model with the statistics .* preprocessing={"mean": \['):
+        load_weights(build_model("unet", 3, **NARROW), tmp_path / name)
+    again = build_model("unet", 3, preprocessing=measured, **NARROW)
+    load_weights(again, tmp_path / name)
+    assert_same_answer(again, trained)
+
+
 def test_weights_from_before_files_said_their_preprocessing_are_loaded(tmp_path, original, fresh):
     path = tmp_path / "net.weights.h5"
     original.save_weights(path)

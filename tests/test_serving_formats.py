@@ -242,3 +242,25 @@ def test_a_missing_package_is_told_before_anything_is_written(
 def test_precisions_are_those_of_the_format(flags, text, tmp_path, capsys):
     assert export(tmp_path, tmp_path, *flags) == 2
     assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (
+            ["--format", "litert", "--threshold", "0"],
+            "--threshold is for --format saved_model or",
+        ),
+        (
+            ["--format", "onnx", "--fixed-size", "8", "8"],
+            "--fixed-size is for --format saved_model or",
+        ),
+        (
+            ["--format", "litert", "--warm-up", "8", "8"],
+            "--warm-up is for --format saved_model, not",
+        ),
+    ],
+)
+def test_flags_are_those_of_the_format(flags, text, tmp_path, capsys):
+    assert export(tmp_path, tmp_path, *flags) == 2
+    assert text in capsys.readouterr().err

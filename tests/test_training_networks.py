@@ -1,6 +1,9 @@
 """Auxiliary heads, stages, frozen encoders, averaged weights and class weights."""
 
+import argparse
 import json
+import re
+import shlex
 import sys
 from contextlib import ExitStack
 
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 
 from keras_seg import InputError, Predictor, TrainConfig, train
+from keras_seg.cli.train_flags import add_flags
 from keras_seg.data import ArraySample, Dataset
 from keras_seg.encoders import encoder_layers
 from keras_seg.models import build_model
@@ -162,6 +166,44 @@ def test_a_stage_that_does_not_fit_is_refused(stage, name, options, text):
         load_stage(model, run.path)
     assert text in str(error.value) and len(str(error.value).splitlines()) == 1
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+MEASURED = {"mean": [100.5, 90.25, 80.0], "deviation": [50.0, 40.5, 30.0]}
+
+
+@pytest.fixture
+def stage_of(narrow, tmp_path):
+    """Function of a preprocessing and of channels to the run folder of a small FCN-32s."""
+
+    def make(preprocessing, channels=3):
+        options = {"fc_filters": 16, "preprocessing": preprocessing}
+        settings = {"model": "fcn32", "output": str(tmp_path / "stage"), "model_options": options}
+        dataset = Dataset("none", ("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)), None, {})
+        run = create_run(TrainConfig(**settings).resolve(), dataset, ExitStack())
+        save_model(build_model("fcn32", 3, (None, None, channels), **options), run.best_path)
+        return run.path
+
+    return make
+
+
+@pytest.mark.parametrize(("there", "here"), [(MEASURED, "torch"), ("torch", MEASURED), ("torch", "keras")])
+def test_a_stage_of_another_preprocessing_is_taken_as_the_message_says(stage_of, there, here):
+    run = stage_of(there)
+    with pytest.raises(InputError) as error:
+        load_stage(build_model("fcn16", 3, fc_filters=16, preprocessing=here), run)
+    (flags,) = re.findall(r"add (--model-option .*?)(?:, which is for images of 8|$)", str(error.value))
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    options = dict(parser.parse_args(shlex.split(flags)).model_options)
+    assert options == {"preprocessing": there}
+    model = build_model("fcn16", 3, fc_filters=16, **options)
+    assert load_stage(model, run).startswith("fcn16: took 8 layers from ")
+
+
+def test_a_stage_of_other_channels_that_were_measured_gives_no_advice_that_fails(stage_of):
+    run = stage_of({"mean": [1.0] * 5, "deviation": [2.0] * 5}, channels=5)
+    with pytest.raises(InputError, match="its images have 5 channels and these 3; give a run on images"):
+        load_stage(build_model("fcn16", 3, fc_filters=16, preprocessing="torch"), run)
 
 
 def test_a_stage_needs_a_best_model(stage):

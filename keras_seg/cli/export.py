@@ -159,7 +159,8 @@ def _check_formats(arguments, precisions):
     if list(precisions) == ["bfloat16"]:
         chosen += " --precision bfloat16"
     for name, formats in FORMATS.items():
-        if getattr(arguments, name) and chosen not in formats and arguments.format not in formats:
+        is_given = getattr(arguments, name) not in (None, [])  # A threshold of 0 is given too.
+        if is_given and chosen not in formats and arguments.format not in formats:
             raise InputError(
                 f"{_flag(name)} is for --format {' or '.join(formats)}, not for {arguments.format}; drop it"
             )

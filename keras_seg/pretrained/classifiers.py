@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_seg.errors import InputError
 from keras_seg.layers import Preprocessing
-from keras_seg.layers.preprocessing import ALIKE
+from keras_seg.layers.preprocessing import ALIKE, MEASURED
 from keras_seg.pretrained.assign import assign, layers_with_weights
 from keras_seg.pretrained.vgg16_names import CONVOLUTIONS
 
@@ -112,12 +112,15 @@ def check_preprocessing(model, wanted, source, alike=()):
     file that does not say it, whose `wanted` is None.
     """
     modes = [layer.mode for layer in model.layers if isinstance(layer, Preprocessing)]
-    if not modes or modes[0] in (wanted, "none", "measured") or wanted in (None, "none"):
+    if not modes or modes[0] in (wanted, "none", MEASURED) or wanted in (None, "none"):
         return
     if not {modes[0], wanted} <= set(alike):
+        way_out = f"preprocessing={wanted!r}"
+        if wanted == MEASURED:
+            way_out = 'the statistics of its training, preprocessing={"mean": [...], "deviation": [...]}'
         raise InputError(
             f"{source} was trained with preprocessing {wanted!r} and {model.name} has {modes[0]!r}: "
-            f"build the model with preprocessing={wanted!r}."
+            f"build the model with {way_out}."
         )
 
 

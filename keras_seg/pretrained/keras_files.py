@@ -107,8 +107,13 @@ def saved_preprocessing(root):
 
 def preprocessing_of(config):
     """The mode of the preprocessing layer in a whole model's configuration; None if there is none."""
+    return preprocessing_config(config).get("mode")
+
+
+def preprocessing_config(config):
+    """The configuration of that layer, empty if there is none."""
     for layer in config.get("config", {}).get("layers", []):
         # Whole models of `.h5` files name the package too.
         if layer.get("class_name") in ("Preprocessing", "keras_seg>Preprocessing"):
-            return layer["config"].get("mode")
-    return None
+            return layer["config"]
+    return {}

@@ -1,9 +1,13 @@
 """Weights of an earlier run for a network that shares its layers: FCN-32s, then 16s, then 8s."""
 
+import json
+import shlex
+
 from keras_seg.errors import InputError
+from keras_seg.layers.preprocessing import MEASURED, Preprocessing
 from keras_seg.pretrained import assign
 from keras_seg.pretrained.assign import layers_with_weights
-from keras_seg.pretrained.keras_files import preprocessing_of, read_weights_h5
+from keras_seg.pretrained.keras_files import preprocessing_config, read_weights_h5
 from keras_seg.runs import Run
 from keras_seg.weights_files import open_keras, reading
 
@@ -30,17 +34,33 @@ def load_stage(model, folder):
         raise InputError(f"{run.best_path}: missing, --init-from needs a run that has a best model")
     with reading(run.best_path), open_keras(run.best_path) as (config, root):
         weights = read_weights_h5(root, run.best_path, layers_with_weights(model))
-        return _load_common(model, weights, preprocessing_of(config), run)
+        _check_preprocessing(model, preprocessing_config(config), run)
+        return _load_common(model, weights, run)
 
 
-def _load_common(model, weights, preprocessing, run):
+def _check_preprocessing(model, config, run):
+    """Refuses a run whose images were preprocessed in another way, and says how to have the same."""
+    mode = config.get("mode")
+    own = next((layer.mode for layer in model.layers if isinstance(layer, Preprocessing)), None)
+    if mode in (None, own) or own is None:
+        return
+    way_out = f"add --model-option preprocessing={mode}"
+    if own == MEASURED:
+        way_out += ", which is for images of 8 bits, or drop --init-from"
+    elif mode == MEASURED:
+        there, here = len(config["mean"]), model.inputs[0].shape[-1]
+        if there == here:
+            measured = json.dumps({key: config[key] for key in ("mean", "deviation")})
+            way_out = f"add --model-option {shlex.quote(f'preprocessing={measured}')}"
+        else:
+            way_out = f"its images have {there} channels and these {here}; give a run on images of as many"
+    raise InputError(
+        f"{run.path}: was trained with the preprocessing {mode}, and {model.name} has {own}; {way_out}"
+    )
+
+
+def _load_common(model, weights, run):
     layers = layers_with_weights(model)
-    own = model.get_layer("preprocessing").mode
-    if preprocessing not in (None, own):
-        raise InputError(
-            f"{run.path}: was trained with the preprocessing {preprocessing}, and {model.name} has {own}; "
-            f"add --model-option preprocessing={preprocessing}"
-        )
     common = {name: arrays for name, arrays in weights.items() if name in layers}
     if not common:
         raise InputError(
