@@ -1,5 +1,6 @@
 """The index: each file of a data set is opened once, and known in the next process."""
 
+import io
 import os
 import sqlite3
 import sys
@@ -9,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from data_helpers import PALETTE, encode, picture, png, write_folder
+from tqdm import tqdm
 
 from keras_seg import InputError, TrainConfig, train
 from keras_seg.data import check_dataset, load_dataset
@@ -134,6 +136,31 @@ def test_what_is_kept_is_what_was_read(tmp_path):
     assert kept[2].counts == {0: 64, 300: 64, 600: 64}
     np.testing.assert_allclose(kept[6].moments.mean, noise.reshape(-1, 4).mean(axis=0), rtol=1e-12)
     assert kept[6].problem.kind == "size"
+
+
+def test_a_bar_counts_the_files_and_whoever_stops_early_keeps_what_was_read(tmp_path, monkeypatch):
+    root = _write(tmp_path / "data", 6)
+    shown = io.StringIO()
+    options = {"disable": False, "delay": 0, "mininterval": 0, "file": shown}
+    monkeypatch.setattr(index, "tqdm", lambda *values, **given: tqdm(*values, **{**given, **options}))
+    monkeypatch.setattr(index, "_AT_ONCE", 5)
+    inspect, looked_at = index.inspect_file, []
+
+    def stop(path, reading):
+        looked_at.append(path)
+        if len(looked_at) == 8:
+            raise KeyboardInterrupt
+        return inspect(path, reading)
+
+    monkeypatch.setattr(index, "inspect_file", stop)
+    with pytest.raises(KeyboardInterrupt):
+        load_dataset(root)
+        check_dataset(load_dataset(root))
+    _forget()
+    monkeypatch.setattr(index, "inspect_file", inspect)
+    dataset = load_dataset(root)
+    opened = [path for path in _opened(check_dataset, dataset) if path.startswith(str(root))]
+    assert "6/6" in shown.getvalue() and 0 < len(opened) <= 7
 
 
 def test_headers_from_the_index_are_those_of_the_files(tmp_path):

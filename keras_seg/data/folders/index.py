@@ -150,7 +150,8 @@ def _read(missing, store):
     found = zip(missing.items(), found, strict=True)
     # Where standard error is no terminal there is no bar.
     bar = tqdm(found, "reading the data", len(missing), unit="file", delay=_BAR_AFTER, disable=None)
-    while some := list(itertools.islice(bar, _AT_ONCE)):
+    found = iter(bar)
+    while some := list(itertools.islice(found, _AT_ONCE)):
         settled = time.time_ns() - _SETTLED
         rows = []
         for ((path, reading), state), facts in some:
