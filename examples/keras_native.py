@@ -13,8 +13,8 @@ from keras_seg.inference import write_image
 from keras_seg.losses import SegmentationLoss
 from keras_seg.metrics import ConfusionMatrixMetric, scores
 from keras_seg.palette import panel
+from keras_seg.training.loop.callbacks import History
 from keras_seg.training.loop.pictures import draw_curves
-from keras_seg.training.run_state.history import History
 
 folder = Path("runs/keras-native")
 folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from keras_seg.texts import is_text, shown
 REQUIRED = ("model", "num_classes", "classes", "colors", "image_size")
 _MOST_PIXELS = 1 << 16  # Of a height or width
 _SEEDS, _MASK_VALUES = 1 << 32, 1 << 16
+_OBJECTS = ("dataset", "model", "optimizer", "loss", "augment", "callbacks")
 _DEPTHS = ("uint8", "uint16", "float32")
 
 
@@ -45,6 +46,10 @@ def _whole(least, end=math.inf):
 
 def _is_word(value):
     return isinstance(value, str) and is_text(value)
+
+
+def _is_words(value):
+    return isinstance(value, list) and all(map(_is_word, value))
 
 
 def _is_file_name(value):
@@ -91,4 +96,9 @@ _RULES = {
     "loss": (_is_word, "text"),
     "optimizer": (_is_word, "text"),
     "precision": (_is_word, "text"),
+    "given": (_is_words, "a list of names of settings"),
+    "objects": (
+        lambda value: _is_words(value) and set(value) <= set(_OBJECTS),
+        f"names of {', '.join(_OBJECTS)}",
+    ),
 }

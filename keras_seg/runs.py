@@ -1,5 +1,6 @@
 """The run folder: everything that one training leaves behind, and what every later command reads."""
 
+import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,18 +91,122 @@ class Run:
         return ImageKind(self.config.get("channels") or RGB.channels, self.config.get("depth") or RGB.depth)
 
     @property
-    def data_options(self):
-        """Keyword arguments of `load_dataset` that give the masks of a data set the run's meaning."""
-        return {
-            "seed": self.config.get("seed", 0),
-            "val_seed": self.config.get("val_seed"),
-            "val_fraction": self.config.get("val_fraction", 0.2),
-            "ignore_label": self.config.get("ignore_label"),
-            "mask_colors": self.config.get("mask_colors"),
-            "reduce_zero_label": self.config.get("reduce_zero_label") or None,
-            "binary": self.config.get("binary") or None,
-            "channels": self.config.get("channels"),
-        }
+    def objects(self):
+        """Names of what the training was given as objects, which no file holds."""
+        return tuple(self.config.get("objects") or ())
+
+    def dataset(self, data=None, *, split=None, ignore_label=None, mask_colors=None, reduce_zero_label=None):
+        """The data set that it was trained on, or another one with the same classes.
+
+        Args:
+            data: Data folder, or "shapes"; None for what it was trained on.
+            split: The one that is needed, as for `load_dataset`; None: all.
+            ignore_label: A mask value that is ignored besides 255; None for what it was trained with.
+            mask_colors, reduce_zero_label: What masks mean, as for `load_dataset`; where neither is given,
+                what they meant in the training.
+
+        Returns:
+            `keras_seg.data.Dataset`.
+
+        Raises:
+            InputError: It is not right, has other classes than the run, or was given to the training as an
+                object, which no file holds.
+        """
+        # Imports TensorFlow, as above.
+        from keras_seg.data.folders.dataset import dataset_of_settings
+
+        if data is None and "dataset" in self.objects:
+            raise InputError(
+                f"{self.path}: was trained on a dataset given in Python; name a folder with --data"
+            )
+        meant = {"mask_colors": mask_colors, "reduce_zero_label": reduce_zero_label}
+        if all(value is None for value in meant.values()):  # Else they may contradict what was recorded.
+            meant = {}
+        if ignore_label is not None:
+            meant["ignore_label"] = ignore_label
+        meant["split"] = split
+        dataset = dataset_of_settings(self.config, data, **meant)
+        is_named = dataset.is_named
+        # Masks alone do not name a class that is in none of them, nor the one beside the background.
+        is_short = dataset.mask_values is None and dataset.num_classes < len(self.classes)
+        if not is_named and (is_short or dataset.is_binary):
+            dataset = dataset_of_settings(self.config, data, **meant, classes=self.classes)
+        source = data or self.config.get("data") or dataset.name
+        if dataset.images != self.images:
+            raise InputError(
+                f"{source}: holds {dataset.images}, but {self.path} was trained on {self.images}; "
+                "convert them, or evaluate on others"
+            )
+        if dataset.num_classes != len(self.classes) or (is_named and tuple(dataset.classes) != self.classes):
+            raise InputError(
+                f"{source}: has the classes {', '.join(dataset.classes)}, but {self.path} was trained on "
+                f"{', '.join(self.classes)}; evaluate on the same classes in the same order"
+            )
+        return dataset
+
+    def predictor(self, **options):
+        """A `keras_seg.Predictor` of the best model; the options are its own."""
+        return _door("keras_seg.inference", "Predictor")(self, **options)
+
+    def evaluate(self, data=None, split="val", **options):
+        """Measures the best model on a split of a data set.
+
+        Args:
+            data: Data folder, or "shapes"; None for what it was trained on.
+            split: "train", "val" or "test".
+            **options: Of `keras_seg.evaluation.evaluate_run`.
+
+        Returns:
+            dict of metrics, as of `keras_seg.evaluation.evaluate`.
+
+        Raises:
+            InputError: As `dataset`, or there is no such split.
+        """
+        return _door("keras_seg.evaluation", "evaluate_run")(self, data, split, **options)
+
+    def export(self, folder=None, format="saved_model", **options):
+        """Writes the best model for other programs.
+
+        Args:
+            folder: Version folder to write; the next one of `export` by default. For ONNX and LiteRT the
+                folder to write into, `export` by default.
+            format: "saved_model", "onnx" or "litert".
+            **options: Of `keras_seg.serving.export_saved_model`, and of `export_onnx` and `export_litert` in
+                `keras_seg.serving.formats`.
+
+        Returns:
+            List of the paths that were written.
+
+        Raises:
+            InputError: The format is none of them, or as those functions.
+        """
+        if format == "saved_model":
+            folder = folder or _door("keras_seg.serving.export", "next_version")(self.export_path)
+            told = {"classes": self.classes, "colors": self.colors, "threshold": self.threshold}
+            export = _door("keras_seg.serving.export", "export_saved_model")
+            return [export(self.load_model(), folder, **{**told, "depth": self.images.depth, **options})]
+        if format not in ("onnx", "litert"):
+            raise InputError(f"format must be saved_model, onnx or litert; received {format!r}")
+        export = _door("keras_seg.serving.formats", f"export_{format}")
+        return [path for path, _ in export(self, folder or self.export_path, **options)]
+
+    def _repr_html_(self):
+        # Imports OpenCV, which listing runs does without.
+        import cv2
+
+        from keras_seg.notebook import image_html, table_html
+
+        shown = ("model", "data", "epochs", "learning_rate", "optimizer", "loss", "image_size", "batch_size")
+        rows = {name: self.config[name] for name in shown if self.config.get(name) is not None}
+        metrics = self.path / "metrics.json"
+        if metrics.is_file():
+            found = parse_json(metrics, regular_file(metrics).read_text(encoding="utf-8"))
+            rows |= {name: found.get(name) for name in ("mean_iou", "pixel_accuracy")}
+        html = table_html(rows, str(self.path))
+        samples = (
+            cv2.imread(str(self.path / "samples.png")) if (self.path / "samples.png").is_file() else None
+        )
+        return html if samples is None else html + image_html(samples[..., ::-1], "samples.png")
 
     def load_model(self):
         """Loads the best model, ready to predict.
@@ -116,7 +221,27 @@ class Run:
             raise InputError(
                 f"{self.best_path}: missing, the training wrote no model yet; go on with --resume {self.path}"
             )
+        if "model" in self.objects:  # Of somebody's own, which may hold what ours never do.
+            return _load_with_keras(self.best_path)
         return load_model(self.best_path, "if nothing newer wrote it, train the run again")
+
+
+def _door(module, name):
+    """What the rooms above have, looked up on first use: they know runs, and runs need not know them."""
+    return getattr(importlib.import_module(module), name)
+
+
+def _load_with_keras(path):
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, TypeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{path}: Keras cannot load it ({reason}); import the module of its layers first, and register "
+            "them with keras.saving.register_keras_serializable"
+        ) from None
 
 
 def _refuse_part_of_a_run(path):

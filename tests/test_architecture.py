@@ -10,9 +10,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "keras_seg"
 FLOORS = {
     "augmentation": 0, "classes": 0, "errors": 0, "files": 0, "gif": 0, "hardware": 0, "initial_weights": 0,
-    "layers": 0, "logits": 0, "losses": 0, "memory": 0, "metrics": 0, "palette": 0, "process": 0,
-    "registry": 0, "rows": 0, "run_config": 0, "settings": 0, "spreadsheets": 0,
-    "texts": 0, "weights_files": 0,
+    "layers": 0, "logits": 0, "losses": 0, "memory": 0, "metrics": 0, "notebook": 0, "palette": 0,
+    "precision": 0, "process": 0, "registry": 0, "rows": 0, "run_config": 0, "settings": 0,
+    "spreadsheets": 0, "texts": 0, "weights_files": 0,
     "acceleration": 1, "data": 1, "pretrained": 1,
     "encoders": 2, "runs": 2,
     "inference": 3, "models": 3,
@@ -25,8 +25,8 @@ FLOORS = {
 # The same within two large rooms; what is on one floor there imports nothing of one another.
 INNER_FLOORS = {
     "data": {
-        "samples": 0, "labels": 1, "shapes": 1, "formats": 2, "folders": 3, "annotation": 4, "batches": 4,
-        "doctor": 4, "preview": 5, "__init__": 5,
+        "samples": 0, "labels": 1, "shapes": 1, "streams": 1, "formats": 2, "folders": 3,
+        "annotation": 4, "batches": 4, "doctor": 4, "preview": 5, "__init__": 5,
     },
     "training": {
         "distributed": 0, "optim": 1, "settings": 1, "run_state": 1, "loop": 1, "trainer": 2, "zoo": 3,

@@ -363,7 +363,7 @@ def band_run(tmp_path_factory):
 
 def test_a_training_on_bands_is_preprocessed_by_what_was_measured(band_run):
     config = band_run.config
-    dataset = load_dataset(config["data"], **band_run.data_options)
+    dataset = band_run.dataset()
     assert (config["channels"], config["depth"]) == (5, "uint16")
     moments = joined_moments(moments_of(np.load(each.image)) for each in dataset.split("train"))
     layer = band_run.load_model().get_layer("preprocessing")

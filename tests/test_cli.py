@@ -71,7 +71,7 @@ def test_a_config_json_is_replayed_and_flags_win_over_it(run, capsys, tmp_path, 
     status, _, err = run_main(capsys, *argv, "--resume", run.path)
     assert status == 2 and "--config and --resume exclude each other" in err
     (tmp_path / "list.json").write_text("[]")
-    assert "holds no settings" in run_main(capsys, "train", "--config", tmp_path / "list.json")[2]
+    assert "is not a run's configuration" in run_main(capsys, "train", "--config", tmp_path / "list.json")[2]
 
 
 def test_a_folder_that_is_no_run_is_named(capsys, tmp_path):

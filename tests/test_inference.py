@@ -10,8 +10,8 @@ import tensorflow as tf
 from keras import layers
 
 from keras_seg.errors import InputError
-from keras_seg.inference import Predictor, read_image
-from keras_seg.palette import default_colors
+from keras_seg.inference import Prediction, Predictor, read_image
+from keras_seg.palette import default_colors, overlay
 
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32) / 100
 
@@ -196,3 +196,39 @@ def test_a_run_brings_its_model_names_and_colors(tmp_path):
     assert predictor.classes == ("sky", "car")
     assert predictor.colors.tolist() == [[1, 2, 3], [4, 5, 6]]
     assert predictor.predict(picture(5, 7)).mask.shape == (5, 7)
+
+
+def test_files_and_their_bytes_are_predicted_as_their_pixels(run, shapes_folder):
+    path = min(shapes_folder.glob("images/val/*"))
+    predictor = run.predictor()
+    expected = predictor.predict(read_image(path))
+    for image in (path, str(path), path.read_bytes()):
+        for found, wanted in zip(predictor.predict(image), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(InputError, match="the image's bytes: is empty"):
+        predictor.predict(b"")
+    with pytest.raises(InputError, match=r"none\.jpg: cannot be read"):
+        predictor.predict("none.jpg")
+
+
+def test_a_file_of_a_model_predicts_like_the_model_and_that_of_a_run_like_the_run(run, tmp_path):
+    copy = tmp_path / "copy.keras"
+    copy.write_bytes(run.best_path.read_bytes())
+    image = np.random.default_rng(0).integers(0, 256, (9, 7, 3), "uint8")
+    expected = Predictor(run).predict(image)
+    for source, classes in ((copy, tuple(f"class {i}" for i in range(5))), (run.best_path, run.classes)):
+        predictor = Predictor(source)
+        assert predictor.classes == classes
+        np.testing.assert_array_equal(predictor.predict(image).mask, expected.mask)
+
+
+def test_a_prediction_draws_and_saves_itself(run, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (9, 7, 3), "uint8")
+    prediction = run.predictor().predict(image)
+    assert prediction._fields == ("mask", "confidence") and len(prediction) == 2
+    np.testing.assert_array_equal(prediction.overlay(), overlay(image, prediction.mask, run.colors))
+    prediction.save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "mask.png"), -1), prediction.mask)
+    assert prediction._repr_html_().startswith('<figure><img src="data:image/png;base64,')
+    unknown = Prediction(prediction.mask, prediction.confidence)  # Of which it is not known what it is of.
+    np.testing.assert_array_equal(unknown.overlay(), default_colors(5)[prediction.mask])

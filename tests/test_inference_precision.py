@@ -10,7 +10,7 @@ from keras_seg.cli import main
 from keras_seg.errors import InputError
 from keras_seg.hardware import Hardware
 from keras_seg.inference import Predictor
-from keras_seg.inference.bfloat16 import choose_precision
+from keras_seg.precision import choose_precision
 
 PLAIN = Hardware((), ())
 
@@ -29,14 +29,14 @@ PLAIN = Hardware((), ())
     ],
 )
 def test_bfloat16_is_chosen_where_the_hardware_has_it(setting, hardware, precision, line):
-    found, reason = choose_precision(setting, hardware)
+    found, reason = choose_precision(setting, hardware, "prediction")
     assert found == precision
     assert reason is None if line is None else line in reason
 
 
 def test_another_precision_is_refused():
     with pytest.raises(InputError, match="--precision must be one of float32, bfloat16, auto, received int8"):
-        choose_precision("int8", PLAIN)
+        choose_precision("int8", PLAIN, "prediction")
     with pytest.raises(ValueError, match="precision must be float32 or bfloat16, received 'auto'"):
         Predictor(keras.Model((x := keras.Input((None, None, 3))), x), precision="auto")
 

@@ -271,7 +271,7 @@ def test_the_figures_are_those_of_the_threshold(disc_run, discs):
 def test_a_run_of_one_class_records_settings_that_it_goes_on_with(disc_run):
     config = TrainConfig.from_dict(disc_run.config).resolve()
     assert (config.binary, config.threshold) == (True, 0.4)
-    assert disc_run.data_options["binary"]
+    assert disc_run.dataset().is_binary
 
 
 def test_commands_write_masks_overlays_polygons_and_a_report(disc_run, discs, tmp_path):

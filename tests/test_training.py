@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 import shutil
 
 import cv2
@@ -142,8 +143,12 @@ def measured(run, dataset, count):
     return evaluate(run.load_model(), batches, dataset.classes)["mean_iou"]
 
 
-def test_tensorflow_is_left_as_it_was(eager, no_export, shapes_folder, tmp_path):
+def test_tensorflow_and_the_seeds_of_others_are_left_as_they_were(eager, no_export, shapes_folder, tmp_path):
+    random.seed(3), np.random.seed(3)
+    expected = random.random(), np.random.random()
+    random.seed(3), np.random.seed(3)
     small = {"model_options": {"widths": [4, 8], "decoder_widths": [4]}, "epochs": 1}
     assert train(config(shapes_folder, tmp_path / "run", **small)).config["deterministic"]
     with tf.Graph().as_default():
         tf.random.normal([1])  # Refused without a seed where operations must be deterministic.
+    assert (random.random(), np.random.random()) == expected

@@ -14,6 +14,7 @@ from data_helpers import write_folder
 from keras_seg import InputError, LearningRate, Network, Run, TrainConfig, registry, train
 from keras_seg.cli.train_flags import add_flags
 from keras_seg.data import Augmentation, load_dataset
+from keras_seg.data.folders.dataset import dataset_of_settings
 from keras_seg.losses.segmentation_loss import REDUCTIONS
 from keras_seg.models.unet import unet
 from keras_seg.training.optim.optimizers import CLASSES
@@ -22,7 +23,6 @@ from keras_seg.training.run_state.run_folder import create_run
 from keras_seg.training.settings import page, subjects
 from keras_seg.training.settings.config import ResolvedConfig
 from keras_seg.training.settings.names import SettingError
-from keras_seg.training.trainer import load_data
 
 SETTINGS = [each.name for each in dataclasses.fields(TrainConfig)]
 
@@ -206,6 +206,9 @@ def test_what_follows_from_a_setting_changes_with_it():
     replayed = TrainConfig.from_dict(recorded, optimizer="sgd").resolve()
     assert (replayed.learning_rate, replayed.epochs, replayed.precision) == (1e-3, 7, "mixed_bfloat16")
     assert TrainConfig.from_dict(recorded, epochs=2).epochs == 2
+    recorded |= {"binary": False, "channels": 3}  # What the data set decided goes with it.
+    assert TrainConfig.from_dict(recorded).binary is False
+    assert TrainConfig.from_dict(recorded, data="y").settings().keys() == {"data", "epochs", "precision"}
 
 
 @pytest.mark.parametrize(
@@ -382,7 +385,7 @@ def test_what_is_set_aside_has_a_seed_and_a_part_of_its_own(tmp_path):
     root = write_folder(tmp_path / "data", 20)
 
     def held(**settings):
-        dataset = load_data(TrainConfig(data=root, **settings).resolve())
+        dataset = dataset_of_settings(TrainConfig(data=root, **settings).resolve().settings())
         return [sample.name for sample in dataset.split("val")]
 
     assert held() == held(val_seed=0, seed=5) == [sample.name for sample in load_dataset(root).split("val")]
@@ -395,13 +398,13 @@ def test_the_images_of_a_run_are_those_that_were_set_aside_for_it(tmp_path):
     root = write_folder(tmp_path / "data", 20)
     given = TrainConfig(data=root, val_seed=3, val_fraction=0.3, seed=1, output=tmp_path / "run").resolve()
     with ExitStack() as held:
-        run = create_run(given, load_data(given), held)
+        run = create_run(given, dataset_of_settings(given.settings()), held)
     expected = load_dataset(root, val_seed=3, val_fraction=0.3).split("val")
-    assert load_dataset(root, **run.data_options).split("val") == expected
-    assert load_data(recorded_config(run.path)).split("val") == expected
+    assert run.dataset().split("val") == expected
+    assert dataset_of_settings(recorded_config(run.path).settings()).split("val") == expected
     # A run of former times, whose one seed is of both.
     old = {key: value for key, value in run.config.items() if key not in ("val_seed", "val_fraction")}
     (run.path / "config.json").write_text(json.dumps(old))
     former = load_dataset(root, seed=1).split("val")
-    assert load_dataset(root, **Run.open(run.path).data_options).split("val") == former
-    assert load_data(recorded_config(run.path)).split("val") == former
+    assert Run.open(run.path).dataset().split("val") == former
+    assert dataset_of_settings(recorded_config(run.path).settings()).split("val") == former

@@ -20,10 +20,10 @@ from keras_seg import InputError, Run, TrainConfig, train
 from keras_seg.data import Share, eval_batches, load_dataset, train_batches, write_shapes
 from keras_seg.data.batches.sharing import parts_of_batches, turns_of_batches
 from keras_seg.hardware import Hardware
+from keras_seg.precision import choose_precision
 from keras_seg.training import trainer
 from keras_seg.training.distributed.cluster import read_cluster
 from keras_seg.training.distributed.distribution import Replicas
-from keras_seg.training.optim.precision import choose_precision
 from keras_seg.training.run_state.history import read_history
 from keras_seg.training.run_state.state import states
 from tests.attack.kills import state_digest
@@ -315,10 +315,10 @@ def test_what_does_not_go_with_it_is_refused(settings, text):
 
 def test_float16_is_refused_and_not_chosen():
     turing = Hardware(((7, 5),), ())
-    assert choose_precision("auto", turing)[0] == "mixed_float16"
-    assert choose_precision("auto", turing, is_distributed=True)[0] == "float32"
+    assert choose_precision("auto", turing, "training")[0] == "mixed_float16"
+    assert choose_precision("auto", turing, "training", is_distributed=True)[0] == "float32"
     with pytest.raises(InputError, match="mixed_float16 and --distribute exclude each other"):
-        choose_precision("mixed_float16", turing, is_distributed=True)
+        choose_precision("mixed_float16", turing, "training", is_distributed=True)
 
 
 @pytest.mark.parametrize(("samples", "batch", "fitting"), [(10, 3, 4), (9, 4, 5), (10, 1, 2), (2, 8, None)])

@@ -8,9 +8,9 @@ from keras_seg import InputError, TrainConfig
 from keras_seg.hardware import Hardware, find_hardware
 from keras_seg.inference import Predictor
 from keras_seg.models import build_model
+from keras_seg.precision import choose_precision
 from keras_seg.process import ONEDNN_LIMIT
 from keras_seg.training.loop.building import build_training
-from keras_seg.training.optim.precision import choose_precision
 
 pytestmark = pytest.mark.processor
 
@@ -46,14 +46,14 @@ def gpus(*capabilities):
 )
 def test_the_precision_is_what_the_hardware_gains_from(setting, hardware, precision, reason, monkeypatch):
     monkeypatch.delenv(ONEDNN_LIMIT, raising=False)
-    found, line = choose_precision(setting, hardware)
+    found, line = choose_precision(setting, hardware, "training")
     assert found == precision
     assert line is None if reason is None else reason in line and "\n" not in line
 
 
 def test_float16_on_a_cpu_is_refused():
     with pytest.raises(InputError, match="a CPU only loses by it; take float32 or auto"):
-        choose_precision("mixed_float16", AMX)
+        choose_precision("mixed_float16", AMX, "training")
 
 
 def test_processor_flags_are_read_where_there_are_any(monkeypatch, tmp_path):
@@ -72,7 +72,7 @@ def test_bfloat16_is_refused_where_the_environment_keeps_onednn_from_it(monkeypa
     assert find_hardware() == PLAIN
     model = keras.Model(image := keras.Input((None, None, 3)), image)
     for ask in (
-        lambda: choose_precision("mixed_bfloat16", PLAIN),
+        lambda: choose_precision("mixed_bfloat16", PLAIN, "training"),
         lambda: Predictor(model, precision="bfloat16"),
     ):
         with pytest.raises(InputError, match=f"{ONEDNN_LIMIT} is avx2, .* unset it, or take float32"):

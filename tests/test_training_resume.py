@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras_seg import InputError, Predictor, Run, TrainConfig, train
 from keras_seg.training import trainer
 from keras_seg.training.distributed.distribution import Replicas
-from keras_seg.training.run_state.history import History
+from keras_seg.training.loop.callbacks import History
 from keras_seg.training.run_state.run_folder import note_finished
 from keras_seg.training.run_state.state import newest_state, states
 from tests.attack.kills import (

@@ -54,7 +54,7 @@ def run(arguments):
     from tqdm import tqdm
 
     from keras_seg.data.samples import split_name
-    from keras_seg.evaluation import compare, dataset_of_run, evaluate_run, format_table, write_metrics
+    from keras_seg.evaluation import compare, evaluate_run, format_table, write_metrics
     from keras_seg.evaluation.report import Gallery, write_report
     from keras_seg.files import make_folder
     from keras_seg.runs import Run
@@ -64,7 +64,7 @@ def run(arguments):
     runs = {folder: Run.open(folder) for folder in arguments.run_folders}
     _check_comparable(runs, arguments.data)
     meant = mask_options(arguments)
-    datasets = {folder: dataset_of_run(run, arguments.data, split, **meant) for folder, run in runs.items()}
+    datasets = {folder: run.dataset(arguments.data, split=split, **meant) for folder, run in runs.items()}
     for line in _differences(datasets, split):
         print(line)
     outputs, pages = {}, {}

@@ -89,9 +89,9 @@ def predictor_options(arguments):
         options["crf"] = CRF()
     if arguments.precision:
         from keras_seg.hardware import find_hardware
-        from keras_seg.inference.bfloat16 import choose_precision
+        from keras_seg.precision import choose_precision
 
-        options["precision"], line = choose_precision(arguments.precision, find_hardware())
+        options["precision"], line = choose_precision(arguments.precision, find_hardware(), "prediction")
         if line:
             print(line)
     return options

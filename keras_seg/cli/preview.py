@@ -34,18 +34,24 @@ def run(arguments):
         given = flag_of(next(iter(settings))) if settings else arguments.folder
         raise InputError(f"--run takes the settings and the data of the run; drop it or {given}")
     import_tensorflow()
+    from keras_seg.data.folders.dataset import dataset_of_settings
     from keras_seg.data.preview import draw_preview
     from keras_seg.inference.images import write_image
+    from keras_seg.runs import Run
     from keras_seg.training import TrainConfig
     from keras_seg.training.run_state.resume import recorded_config
-    from keras_seg.training.trainer import load_data
 
     if arguments.run_folder:
         config = recorded_config(arguments.run_folder)
+        dataset = Run.open(arguments.run_folder).dataset()
     else:
         config = TrainConfig(data=arguments.folder, **settings).resolve()
-    picture = draw_preview(
-        load_data(config), config.image_size, arguments.count, config.seed, config.augmentation
-    )
+        dataset = dataset_of_settings(config.settings())
+    if "augment" in config.objects:
+        raise InputError(
+            f"{arguments.run_folder}: was augmented by a function, which no file holds; name a folder"
+        )
+    size, seed = config.image_size, config.seed
+    picture = draw_preview(dataset, size, arguments.count, seed, config.augmentation)
     write_image(arguments.output, picture)
     print(f"written to {arguments.output}")

@@ -1,6 +1,5 @@
 """What the run folders below a folder say of themselves, without Keras and TensorFlow."""
 
-import csv
 import math
 import os
 from contextlib import suppress
@@ -9,8 +8,8 @@ from pathlib import Path
 
 from keras_seg.errors import InputError
 from keras_seg.runs import CONFIG, Run
+from keras_seg.training.run_state.history import SCORE, read_history
 
-SCORE = "val_mean_iou"
 SETTINGS = ("epochs", "loss", "optimizer", "learning_rate", "image_size", "batch_size", "precision", "seed")
 
 
@@ -49,7 +48,7 @@ def find_runs(folder):
 
 def _read_run(path, root):
     run = Run.open(path)
-    history = _read_history(path / "history.csv")
+    history = read_history(path / "history.csv")
     scored = [row for row in history if not math.isnan(row[SCORE])]
     best = max(scored, key=lambda row: row[SCORE], default={})
     started = datetime.fromtimestamp((path / CONFIG).stat().st_mtime)
@@ -65,21 +64,6 @@ def _read_run(path, root):
         "parameters": _count_parameters(run.best_path),
         "date": started.isoformat(sep=" ", timespec="minutes"),
     }
-
-
-def _read_history(path):
-    """The rows of a `history.csv`; `keras_seg.training` reads it as well, but takes seconds to import."""
-    if not path.is_file():
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-    except (OSError, TypeError, ValueError, csv.Error):
-        rows = [{}]
-    is_right = not rows or {"epoch", SCORE} <= rows[0].keys()
-    if not is_right or not all(math.isfinite(row["epoch"]) for row in rows):
-        raise InputError(f"{path}: is no history of a training; remove it to list the run")
-    return rows
 
 
 def _count_parameters(path):

@@ -4,24 +4,27 @@ Leaves a run folder: best.keras, metrics.json, history.csv, curves.png, samples.
 TensorFlow Serving.
 """
 
+import argparse
 from pathlib import Path
 
 from keras_seg.cli.quiet import import_tensorflow
-from keras_seg.cli.train_flags import add_flags, flag_of, given_settings
+from keras_seg.cli.train_flags import add_flags, given_settings
 from keras_seg.errors import InputError
+from keras_seg.run_config import check_config
 from keras_seg.texts import parse_json, read_text
-
-WITH_RESUME = ("epochs", "checkpoint_every", "distribute")
 
 
 def add_arguments(parser):
     """Adds the flags; those that are left out keep the defaults of `TrainConfig`."""
     add_flags(parser)
     group = parser.add_argument_group("an earlier run")
-    group.add_argument("--resume", metavar="RUN", help="go on with this run, to --epochs in all")
+    group.add_argument(
+        "--resume", metavar="RUN", default=argparse.SUPPRESS, help="go on with this run, to --epochs in all"
+    )
     group.add_argument(
         "--config",
         metavar="FILE",
+        default=argparse.SUPPRESS,
         help="train anew with the settings of a config.json; flags win over them",
     )
 
@@ -29,22 +32,16 @@ def add_arguments(parser):
 def run(arguments):
     """Trains."""
     settings = given_settings(arguments)
-    if arguments.resume:
-        if arguments.config:
-            raise InputError("--config and --resume exclude each other: a run goes on with its own; drop one")
-        surplus = ", ".join(sorted(flag_of(name) for name in settings.keys() - set(WITH_RESUME)))
-        if surplus:
-            raise InputError(
-                f"{surplus}: --resume goes on with the run's own settings; only --epochs, "
-                "--checkpoint-every and --distribute go with it"
-            )
+    resume, config = (vars(arguments).get(name) for name in ("resume", "config"))
+    if resume and config:
+        raise InputError("--config and --resume exclude each other: a run goes on with its own; drop one")
     import_tensorflow("training")
     from keras_seg.training import TrainConfig, train
 
-    if arguments.resume:
-        train(resume=arguments.resume, **settings)
-    elif arguments.config:
-        train(_replayed(Path(arguments.config), settings))
+    if resume:
+        train(resume=resume, **settings)
+    elif config:
+        train(_replayed(Path(config), settings))
     else:
         train(TrainConfig(**settings))
 
@@ -54,6 +51,5 @@ def _replayed(path, changes):
     from keras_seg.training import TrainConfig
 
     recorded = parse_json(path, read_text(path))
-    if not isinstance(recorded, dict):
-        raise InputError(f"{path}: holds no settings; name the config.json of a run")
+    check_config(path, recorded)
     return TrainConfig.from_dict({**recorded, "output": None}, **changes)

@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 
-from keras_seg.cli.train_flags import add_flags
+from keras_seg.cli import train
 from keras_seg.errors import InputError
 
 OURS = ("model", "output", "resume")
@@ -25,7 +25,7 @@ def run(arguments):
     """Trains what is not trained yet; one that fails is reported and the rest are done."""
     flags = [flag for flag in arguments.flags if flag != "--"]
     parser = argparse.ArgumentParser(prog="keras_seg zoo --", add_help=False)
-    add_flags(parser)
+    train.add_arguments(parser)
     ours = [name for name in OURS if name in vars(parser.parse_args(flags))]
     if ours:
         raise InputError(f"--{ours[0]}: the zoo sets it for each network; drop it")

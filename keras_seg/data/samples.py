@@ -132,6 +132,19 @@ class Dataset:
         """Whether somebody gave the classes names."""
         return self.classes not in (default_names(len(self.classes)), BINARY_CLASSES)
 
+    def _repr_html_(self) -> str:
+        # The rooms that read images are above this file.
+        from keras_seg import data, notebook, palette
+
+        rows = {name: f"{len(samples)} images" for name, samples in self.splits.items()}
+        html = notebook.table_html({**rows, "classes": ", ".join(self.classes)}, self.name)
+        samples = next((samples for samples in self.splits.values() if len(samples)), ())
+        if isinstance(samples, list) and samples:
+            image, mask = data.read_sample(samples[0], self)
+            picture = palette.overlay(image, mask, self.colors)
+            html += notebook.image_html(palette.with_legend(picture, self.classes, self.colors, mask))
+        return html
+
     def split(self, name: str) -> list[Sample | ArraySample]:
         """Returns the samples of one split; raises InputError where there is none of that name."""
         if not self.splits.get(name):

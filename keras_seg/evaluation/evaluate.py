@@ -8,7 +8,7 @@ from functools import partial
 import keras
 import numpy as np
 
-from keras_seg.data import Dataset, Sample, check_dataset, eval_batches, load_dataset
+from keras_seg.data import Dataset, Sample, check_dataset, eval_batches
 from keras_seg.errors import InputError
 from keras_seg.evaluation.counts import Counts, calibration_error, intervals
 from keras_seg.inference import Prediction, Predictor
@@ -115,7 +115,7 @@ def evaluate_run(
 
     Args:
         run: Run.
-        data: data folder, "shapes" or a Dataset of `dataset_of_run`; None for what the run was trained on.
+        data: data folder, "shapes" or a Dataset of `Run.dataset`; None for what the run was trained on.
         split: name of the split; only this one is looked at.
         ignore_label: a mask value that is ignored besides 255; None for what the run was trained with.
         progress: wraps the images and is given their `total`, such as `tqdm.tqdm`.
@@ -132,12 +132,10 @@ def evaluate_run(
     Raises:
         InputError: the data set is not right, has no such split, or has other classes than the run.
     """
-    meant = {
-        "ignore_label": ignore_label,
-        "mask_colors": mask_colors,
-        "reduce_zero_label": reduce_zero_label,
-    }
-    dataset = data if isinstance(data, Dataset) else dataset_of_run(run, data, split, **meant)
+    if not isinstance(data, Dataset):
+        meant = {"mask_colors": mask_colors, "reduce_zero_label": reduce_zero_label}
+        data = run.dataset(data, split=split, ignore_label=ignore_label, **meant)
+    dataset = data
     names = [_name(sample) for sample in dataset.split(split)]
     for line in check_dataset(dataset, splits=[split], strict=strict):
         if report:
@@ -150,43 +148,6 @@ def evaluate_run(
 
 def _name(sample):
     return sample.image.name if isinstance(sample, Sample) else sample.name
-
-
-def dataset_of_run(run, data=None, split="val", **meant):
-    """Returns the Dataset on which a run is evaluated.
-
-    Args:
-        run: Run.
-        data: data folder, or "shapes"; None for what the run was trained on.
-        split: the split that is needed.
-        **meant: what masks mean, as for `evaluate_run`.
-
-    Raises:
-        InputError: the data set is not right, or has other classes or images than the run.
-    """
-    source = run.config.get("data") if data is None else data
-    options = run.data_options
-    given = {name: value for name, value in meant.items() if value is not None}
-    if {"mask_colors", "reduce_zero_label"} & given.keys():  # Which contradict each other.
-        options |= {"mask_colors": None, "reduce_zero_label": None}
-    options |= given | {"split": split}
-    dataset = load_dataset(source, **options)
-    is_named = dataset.is_named
-    # Masks alone do not name a class that is in none of them, nor the one beside the background.
-    is_short = dataset.mask_values is None and dataset.num_classes < len(run.classes)
-    if not is_named and (is_short or dataset.is_binary):
-        dataset = load_dataset(source, **options, classes=run.classes)
-    if dataset.images != run.images:
-        raise InputError(
-            f"{source or dataset.name}: holds {dataset.images}, but {run.path} was trained on {run.images}; "
-            "convert them, or evaluate on others"
-        )
-    if dataset.num_classes != len(run.classes) or (is_named and tuple(dataset.classes) != run.classes):
-        raise InputError(
-            f"{source or dataset.name}: has the classes {', '.join(dataset.classes)}, but {run.path} was "
-            f"trained on {', '.join(run.classes)}; evaluate on the same classes in the same order"
-        )
-    return dataset
 
 
 def other_images(dataset, first, split):

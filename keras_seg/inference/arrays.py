@@ -1,25 +1,35 @@
-"""Images that people have as arrays, as a network takes them."""
+"""Images that people have as arrays, files or bytes, as a network takes them."""
 
+import os
 import warnings
 
 import numpy as np
 
+from keras_seg.data.formats.reading import decode_image_bytes, read_image
 
-def as_image(image, channels):
-    """Gives a grey image the channels of the network: three equal ones, as the decoder of files does, or one.
+
+def as_image(image, kind):
+    """Reads an image, and gives a grey one the channels of the network: three equal ones, or one.
 
     Args:
-        image: [H, W, channels], or grey [H, W] or [H, W, 1].
-        channels: of the network.
+        image: array [H, W, C], or grey [H, W] or [H, W, 1]; path of a file; or its content as bytes.
+        kind: `ImageKind` of the network.
 
     Returns:
-        array [H, W, channels]; of any other shape, what was given.
+        array [H, W, C]; an array of any other shape as it was given.
+
+    Raises:
+        InputError: the file cannot be read, or is no picture of this kind.
     """
+    if isinstance(image, (str, os.PathLike)):
+        return read_image(os.fsdecode(image), kind)
+    if isinstance(image, (bytes, bytearray)):
+        return decode_image_bytes("the image's bytes", bytes(image), kind)
     image = np.asarray(image)
     if image.ndim == 2:
         image = image[..., None]
     is_grey = image.ndim == 3 and image.shape[2] == 1
-    return np.repeat(image, 3, axis=2) if is_grey and channels == 3 else image
+    return np.repeat(image, 3, axis=2) if is_grey and kind.channels == 3 else image
 
 
 def warn_of_fractions(images, kind):

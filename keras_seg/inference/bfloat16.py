@@ -3,37 +3,10 @@
 import keras
 
 from keras_seg.acceleration import fold_batch_normalization
-from keras_seg.errors import InputError
 from keras_seg.hardware import check_bfloat16
 from keras_seg.initial_weights import without_initial_weights
 from keras_seg.layers.few_channels import has_few_channels
 from keras_seg.logits import num_logits
-
-PRECISIONS = ("float32", "bfloat16", "auto")
-
-
-def choose_precision(setting, hardware):
-    """Decides on the precision of predictions.
-
-    Args:
-        setting: Of `PRECISIONS`.
-        hardware: A `Hardware`.
-
-    Returns:
-        `(precision, line)`: "float32" or "bfloat16", and a line for the reader or None.
-
-    Raises:
-        InputError: `setting` is none of them.
-    """
-    if setting not in PRECISIONS:
-        raise InputError(f"--precision must be one of {', '.join(PRECISIONS)}, received {setting}")
-    if setting == "auto":
-        if hardware.bfloat16:
-            return "bfloat16", f"precision bfloat16: {hardware.bfloat16}"
-        return "float32", "precision float32: nothing here has instructions for bfloat16"
-    if setting == "bfloat16" and not hardware.bfloat16:
-        return setting, "precision bfloat16: nothing here has instructions for it; float32 is faster"
-    return setting, None
 
 
 def in_bfloat16(model):

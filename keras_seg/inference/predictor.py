@@ -18,6 +18,7 @@ from keras_seg.errors import InputError
 from keras_seg.inference.arrays import as_image, warn_of_fractions
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
 from keras_seg.inference.bfloat16 import in_bfloat16
+from keras_seg.inference.images import write_mask
 from keras_seg.logits import (
     classify,
     mask_dtype,
@@ -26,31 +27,63 @@ from keras_seg.logits import (
     num_logits,
     threshold_of,
 )
-from keras_seg.palette import default_colors
-from keras_seg.runs import Run
+from keras_seg.notebook import image_html
+from keras_seg.palette import colorize, default_colors, overlay
+from keras_seg.pretrained import load_model
+from keras_seg.runs import CONFIG, Run
 
 LEAST_PIXELS = 1 << 16  # As many have to go through at once anyway.
 _FLOAT = 4  # Bytes
 
 
-class Prediction(NamedTuple):
-    """What a model says about a picture.
+class _MaskAndConfidence(NamedTuple):
+    mask: np.ndarray
+    confidence: np.ndarray
+
+
+class Prediction(_MaskAndConfidence):
+    """What a model says about a picture: `mask, confidence = predictor.predict(image)`.
 
     Attributes:
         mask: class ids [H, W], uint8 for up to 255 classes, else uint16.
         confidence: the probability of that class, float32 [H, W] in 0..1.
+        image: the picture, [H, W, C]; None where several were predicted at once.
+        classes: class names in id order, or None.
+        colors: RGB per class, [C, 3], or None.
     """
 
-    mask: np.ndarray
-    confidence: np.ndarray
+    image = classes = colors = None
+
+    def seen(self, image, classes, colors):
+        """Returns itself, once it knows what it is of."""
+        self.image, self.classes, self.colors = image, classes, colors
+        return self
+
+    def overlay(self):
+        """The picture with the classes drawn over it, RGB uint8 [H, W, 3]; the classes alone without one."""
+        colors = default_colors(int(self.mask.max()) + 1) if self.colors is None else self.colors
+        if self.image is None:
+            return colorize(self.mask, colors)
+        return overlay(self.image, self.mask, colors)
+
+    def save(self, path):
+        """Writes the mask as a PNG whose pixel value is the class id; raises InputError."""
+        write_mask(path, self.mask)
+
+    def _repr_html_(self):
+        if self.mask.ndim != 2:
+            return None
+        found = np.unique(self.mask).tolist()
+        names = [self.classes[index] if self.classes else f"class {index}" for index in found]
+        return image_html(self.overlay(), f"{', '.join(names)}; mean confidence {self.confidence.mean():.2f}")
 
 
 class Predictor:
     """Predicts masks at the picture's own size, with a run's best model or any model of this library.
 
     Args:
-        source: a run folder, a `Run`, or a `keras.Model` from RGB [B, H, W, 3] in 0..255 to logits
-            [B, H, W, C] (or a dict that holds them as `"out"`).
+        source: a run folder, a `Run`, a `.keras` file, or a `keras.Model` from RGB [B, H, W, 3] in 0..255 to
+            logits [B, H, W, C] (or a dict that holds them as `"out"`).
         classes: class names in id order; the run's by default, else `class 0`, `class 1`, ...
         colors: RGB per class, [C, 3]; the run's by default, else the Pascal VOC colors.
         averaging: `Averaging`: sliding windows, several scales, mirrored pictures; by default a picture goes
@@ -90,7 +123,7 @@ class Predictor:
     ):
         if precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision must be float32 or bfloat16, received {precision!r}.")
-        run = Run.open(source) if isinstance(source, (str, Path)) else source
+        run = _opened(source)
         if isinstance(run, keras.Model):
             self.model = run
         else:
@@ -128,32 +161,34 @@ class Predictor:
         """Predicts one picture.
 
         Args:
-            image: RGB [H, W, 3] or grey [H, W] or [H, W, 1] in 0..255, uint8 or float.
+            image: RGB [H, W, 3] or grey [H, W] or [H, W, 1] in 0..255, uint8 or float; or the path of a
+                file, or a file's content as bytes.
 
         Returns:
             Prediction.
 
         Raises:
             ValueError: the array has another shape.
-            InputError: the picture does not fit into memory.
+            InputError: the file is no picture, or the picture does not fit into memory.
         """
-        mask, confidence = self.predict_batch(as_image(image, self.images.channels)[None])
-        return Prediction(mask[0], confidence[0])
+        image = as_image(image, self.images)
+        mask, confidence = self.predict_batch(image[None])
+        return Prediction(mask[0], confidence[0]).seen(image, self.classes, self.colors)
 
     def probabilities(self, image):
         """Predicts how probable each class is at each pixel of a picture.
 
         Args:
-            image: RGB [H, W, 3] or grey [H, W] or [H, W, 1] in 0..255, uint8 or float.
+            image: as for `predict`.
 
         Returns:
             float32 [H, W, C], the sums over C are 1.
 
         Raises:
             ValueError: the array has another shape.
-            InputError: the picture does not fit into memory.
+            InputError: as for `predict`.
         """
-        image = as_image(image, self.images.channels)
+        image = as_image(image, self.images)
         self._check_shape(image[None].shape)
         warn_of_fractions(image, self.images)
         with _memory_errors_explained(image.shape):
@@ -295,6 +330,17 @@ class Predictor:
         copies = 2 * max(self.averaging.scales) ** 2 + 1
         values = _FLOAT * self.num_classes * copies
         return values if self.crf is None else max(values, self.crf.bytes_a_pixel(self.num_classes))
+
+
+def _opened(source):
+    """A `Run`, or a model."""
+    if not isinstance(source, (str, Path)):
+        return source
+    path = Path(source)
+    if path.suffix != ".keras" or path.is_dir():
+        return Run.open(path)
+    is_a_runs = path.name == "best.keras" and (path.parent / CONFIG).is_file()
+    return Run.open(path.parent) if is_a_runs else load_model(path)
 
 
 def _parts(function, images, tiling):

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from keras_seg.data import load_dataset
 from keras_seg.data.formats.reading import read_image, read_pair
 from keras_seg.data.samples import RGB
 from keras_seg.errors import InputError
@@ -140,7 +139,7 @@ def run_images(run, split, count):
         InputError: the data is not there any more.
     """
     try:
-        dataset = load_dataset(run.config.get("data"), **run.data_options)
+        dataset = run.dataset()
         samples = dataset.split(split)[:count]
     except InputError as error:
         raise InputError(f"{error} (the run's own data; name other pictures with --images)") from None

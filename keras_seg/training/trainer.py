@@ -1,16 +1,21 @@
 """`train`: from settings to a run folder."""
 
-from contextlib import ExitStack
+import random
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from keras_seg.data import check_dataset, load_dataset, steps_per_epoch
+from keras_seg.data import check_dataset, steps_per_epoch, train_batches
 from keras_seg.data.folders.binary import binary_line
+from keras_seg.data.folders.dataset import dataset_of_settings
+from keras_seg.data.streams import has_streams
 from keras_seg.encoders import encoder_layers
 from keras_seg.errors import InputError
 from keras_seg.hardware import find_hardware
+from keras_seg.precision import choose_precision
 from keras_seg.process import refuse_frozen_weights
 from keras_seg.runs import Run
 from keras_seg.training.distributed.distribution import lost_workers, make_replicas
@@ -20,6 +25,7 @@ from keras_seg.training.loop.callbacks import (
     DropOnPlateau,
     EarlyEnd,
     FrozenEncoder,
+    History,
     PlainNames,
 )
 from keras_seg.training.loop.error_texts import endings_explained, memory_explained
@@ -29,9 +35,7 @@ from keras_seg.training.loop.measuring import with_preprocessing
 from keras_seg.training.loop.signals import StoppedError, StopRequests, StopWhenDiverged
 from keras_seg.training.loop.tensorboard import tensorboard_callbacks
 from keras_seg.training.optim.class_weights import class_weights
-from keras_seg.training.optim.precision import choose_precision
 from keras_seg.training.run_state.checkpoints import Checkpoints
-from keras_seg.training.run_state.history import History
 from keras_seg.training.run_state.resume import find_state, is_trained, recorded_config, restore
 from keras_seg.training.run_state.run_folder import (
     HISTORY,
@@ -42,41 +46,108 @@ from keras_seg.training.run_state.run_folder import (
 )
 from keras_seg.training.run_state.state import Progress
 from keras_seg.training.settings.checks import check_updates
-from keras_seg.training.settings.names import python_names
+from keras_seg.training.settings.config import SETTINGS, ResolvedConfig, TrainConfig, unknown_setting
+from keras_seg.training.settings.names import flag_of, python_names
+from keras_seg.training.settings.objects import (
+    check_given_again,
+    check_model,
+    check_objects,
+    sort_out,
+    with_objects,
+)
 from keras_seg.training.settings.recipes import stage_before
 
+WITH_RESUME = ("epochs", "checkpoint_every", "distribute")
+OTHER_ARGUMENTS = ("config", "dataset", "callbacks", "classes", "resume", "report")
 
-def train(config=None, *, resume=None, epochs=None, checkpoint_every=None, distribute=None, report=print):
+
+def train(
+    config=None,
+    *,
+    dataset=None,
+    model=None,
+    optimizer=None,
+    loss=None,
+    callbacks=None,
+    augment=None,
+    classes=None,
+    resume=None,
+    report=print,
+    **settings,
+):
     """Trains a network and writes its run folder.
 
+    `train(model="unet", data="photographs", epochs=20)` takes settings by name; docs/settings.md lists them.
+    Keras's objects go where names go. What a file cannot hold has to be given again to resume the run.
+
     Args:
-        config: A `TrainConfig`; leave it out to resume.
-        resume: Run folder to go on with, by its own settings.
-        epochs: With `resume`: epochs in all, where they are to be others than the run's.
-        checkpoint_every: With `resume`: as in `TrainConfig`, where it is to be another.
-        distribute: Likewise.
+        config: A `TrainConfig`, over which the other settings win; leave it out to resume.
+        dataset: `keras_seg.data.Dataset`, or two `tf.data.Dataset`s of images and masks, to train and to
+            validate on: `(train, val)` or `{"train": ..., "val": ...}`. Images are [H, W, C], RGB in 0..255
+            where they are uint8 of three channels, masks class ids [H, W], 255 ignored; batches will do. They
+            come in their own order.
+        model: Name of a network, or a functional `keras.Model` from such images [B, H, W, C] to logits
+            [B, H, W, classes]; it learns in place.
+        optimizer: Name, or a Keras optimizer, which has its own learning rate.
+        loss: Terms such as `"ce+0.5*dice"`, or a Keras loss or function of class ids [B, H, W] and logits; it
+            has to leave out 255, as `SparseCategoricalCrossentropy(from_logits=True, ignore_class=255)` does.
+        callbacks: Keras's callbacks, which see the metrics of `history.csv`.
+        augment: True or False, an `Augmentation`, or a function `(image, mask, seed) -> (image, mask)` of
+            tensors; the seed, int64 [2], is another one for each image, and the same in another training.
+        classes: Of `tf.data.Dataset`s: number of classes or their names; as many as the model has logits by
+            default.
+        resume: Run folder to go on with, by its own settings; of others `epochs` in all, `checkpoint_every`
+            and `distribute` may be given, and the objects that it was trained with must be.
         report: Function that is given each line for the reader.
+        **settings: Of `TrainConfig`.
 
     Returns:
         The `Run`.
 
     Raises:
-        InputError: The data, the weights or the output folder are not what they should be, another process
-            trains the run, memory does not suffice, the disk is full, the loss is not a finite number any
-            more, or another worker is gone; what was written before is still good.
+        InputError: A setting, the data, the weights or the output folder are not what they should be, another
+            process trains the run, memory does not suffice, the disk is full, the loss is not a finite number
+            any more, or another worker is gone; what was written before is still good.
         KeyboardInterrupt: After Ctrl-C, and after the best model and the state were written.
         SystemExit: Likewise after SIGTERM, with status 143.
     """
     with python_names():
+        _check_names(config, settings)
+        binary = settings.get("binary", config and config.binary)
+        given, objects = sort_out(dataset, model, optimizer, loss, augment, callbacks, classes, binary)
+        settings |= given
         if resume is None:
-            config = config.resolve()
+            config = (config or TrainConfig()).replace(**settings)
+            check_objects(objects, config)
+            if objects.dataset is not None:
+                name = objects.dataset.name
+                config = config.replace(data="dataset" if name == "shapes" else name)  # What it is called.
+            config = with_objects(config.resolve(), objects)
         else:
-            changed = {"epochs": epochs, "checkpoint_every": checkpoint_every, "distribute": distribute}
-            config = recorded_config(resume, **changed)
-        return _prepare(config, resume, epochs is not None, report)
+            _check_resumed(config, settings)
+            config = recorded_config(resume, **settings)
+            check_given_again(config, objects, resume)
+        return _prepare(config, resume, "epochs" in settings, report, objects)
 
 
-def _prepare(config, resume, asks_for_epochs, report):
+def _check_names(config, settings):
+    if config is not None and not isinstance(config, TrainConfig | ResolvedConfig):
+        raise InputError(f"config must be a TrainConfig, received {config!r}; give settings by name")
+    for name in settings:
+        if name not in SETTINGS:
+            raise InputError(unknown_setting(name, OTHER_ARGUMENTS))
+
+
+def _check_resumed(config, settings):
+    surplus = sorted(flag_of(name) for name in settings.keys() - set(WITH_RESUME))
+    if surplus or config is not None:
+        raise InputError(
+            f"{', '.join(surplus) or 'config'}: --resume goes on with the run's own settings; only --epochs, "
+            "--checkpoint-every and --distribute go with it"
+        )
+
+
+def _prepare(config, resume, asks_for_epochs, report, objects):
     """Trains in a process whose devices and precision are set for it."""
     refuse_frozen_weights()
     replicas = make_replicas(config.distribute, report)
@@ -86,10 +157,23 @@ def _prepare(config, resume, asks_for_epochs, report):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:
-        with lost_workers(replicas, config.output or "RUN"), ExitStack() as held:
-            return _train(config, replicas, resume, asks_for_epochs, report, held)
+        with lost_workers(replicas, config.output or "RUN"), _seeded(config.seed), ExitStack() as held:
+            return _train(config, replicas, resume, asks_for_epochs, report, held, objects)
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+@contextmanager
+def _seeded(seed):
+    """Seeds what draws first weights and the states of dropouts; after the block, others draw as before."""
+    before = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
 
 
 def _silent(line):
@@ -99,7 +183,7 @@ def _silent(line):
 def _for_this_machine(config, report):
     """Decides what the settings leave to the hardware."""
     hardware = find_hardware()
-    precision, line = choose_precision(config.precision, hardware, config.distribute != "none")
+    precision, line = choose_precision(config.precision, hardware, "training", config.distribute != "none")
     if line is not None:
         report(line)
     deterministic = not hardware.capabilities if config.deterministic is None else config.deterministic
@@ -111,15 +195,16 @@ def _for_this_machine(config, report):
     return config.replace(precision=precision, deterministic=deterministic)
 
 
-def _train(config, replicas, resume, asks_for_epochs, report, held):
-    keras.utils.set_random_seed(config.seed)
+def _train(config, replicas, resume, asks_for_epochs, report, held, objects):
     path, progress = None, None
     with replicas.together():
         if replicas.is_chief:
             check_output(config, resume)
             if resume is not None:
                 claim_folder(Path(resume), held)
-        dataset = _load(config, report)
+        dataset = _load(config, objects.dataset, report)
+        if objects.model is not None:
+            check_model(objects.model, dataset)
         if not dataset.images.is_rgb:
             config = config.replace(channels=dataset.images.channels)  # dataset.json may have told them.
         replicas.check_batches(len(dataset.split("train")), config.batch_size)
@@ -135,8 +220,10 @@ def _train(config, replicas, resume, asks_for_epochs, report, held):
     weights = class_weights(config.class_weights, dataset)
     if weights is not None:
         report(f"class weights: {', '.join(f'{weight:.3g}' for weight in weights)}")
-    if resume is None:
+    if resume is None and objects.model is None:
         config = with_preprocessing(config, dataset, report)
+    if objects.augment is not None:  # An error in it is raised before anything is written.
+        train_batches(dataset, config.image_size, config.batch_size, augment=objects.augment)
     with memory_explained():
         training = build_training(
             config,
@@ -146,6 +233,7 @@ def _train(config, replicas, resume, asks_for_epochs, report, held):
             report=report,
             weights=weights,
             replicas=replicas,
+            objects=objects,
         )
     with replicas.together():
         run = _open_run(config, dataset, resume, replicas, held)
@@ -166,7 +254,7 @@ def _train(config, replicas, resume, asks_for_epochs, report, held):
         try:
             if not is_done:
                 with replicas.scope():
-                    _fit(training, config, dataset, run, progress, metrics, requests, replicas)
+                    _fit(training, config, dataset, run, progress, metrics, requests, replicas, objects)
             if replicas.is_chief:
                 finish(run, dataset, progress, report)
             replicas.wait()
@@ -177,30 +265,9 @@ def _train(config, replicas, resume, asks_for_epochs, report, held):
     return run
 
 
-def load_data(config):
-    """Finds the data set of a training, and reads no image; raises InputError.
-
-    Args:
-        config: A `TrainConfig`.
-
-    Returns:
-        A `Dataset`.
-    """
-    return load_dataset(
-        config.data,
-        seed=config.seed,
-        val_fraction=config.val_fraction,
-        val_seed=config.val_seed,
-        ignore_label=config.ignore_label,
-        mask_colors=config.mask_colors,
-        reduce_zero_label=config.reduce_zero_label or None,
-        binary=config.binary,
-        channels=config.channels,
-    )
-
-
-def _load(config, report):
-    dataset = load_data(config)
+def _load(config, dataset, report):
+    """Reads every image and mask once; streams were read where they were made a data set."""
+    dataset = dataset_of_settings(config.settings()) if dataset is None else dataset
     if dataset.is_binary:
         report(binary_line(dataset))
     elif config.threshold is not None:
@@ -208,8 +275,9 @@ def _load(config, report):
             f"--threshold does nothing for {dataset.num_classes} classes, of which the most probable wins; "
             "drop it, or add --binary for one class against the background"
         )
-    for line in check_dataset(dataset, strict=config.strict):
-        report(f"warning: {line}")
+    if not has_streams(dataset):
+        for line in check_dataset(dataset, strict=config.strict):
+            report(f"warning: {line}")
     return dataset
 
 
@@ -222,17 +290,17 @@ def _open_run(config, dataset, resume, replicas, held):
     return record_epochs(Run.open(resume), config.epochs)
 
 
-def _fit(training, config, dataset, run, progress, metrics, requests, replicas):
+def _fit(training, config, dataset, run, progress, metrics, requests, replicas, objects):
     """Trains; at the end, and where a signal asks for it, the state is written."""
     network, model = training
     checkpoints = Checkpoints(run, network, progress, config.checkpoint_every, metrics, replicas)
     averaged = AveragedValidation()
     callbacks = _callbacks(training, config, dataset, run, progress, replicas)
-    callbacks += [averaged, checkpoints, requests]
+    callbacks += [*(objects.callbacks or ()), averaged, checkpoints, requests]
     with endings_explained(run, checkpoints), requests.deferred():
         try:
             with averaged:
-                fit(model, config, dataset, progress, metrics, callbacks, replicas)
+                fit(model, config, dataset, progress, metrics, callbacks, replicas, objects.augment)
         except StoppedError:
             checkpoints.write()
             raise

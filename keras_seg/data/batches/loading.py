@@ -27,6 +27,7 @@ from keras_seg.data.formats.tiff import (
 )
 from keras_seg.data.labels import are_ids, to_ids
 from keras_seg.data.samples import ArraySample
+from keras_seg.data.streams import Stream
 
 
 def make_loader(samples, headers, dataset):
@@ -41,6 +42,8 @@ def make_loader(samples, headers, dataset):
         A tf.data.Dataset, and a function of its elements that gives an image, [H, W, C], and class ids,
         uint8 [H, W]; it fails where a mask does not fit its image or holds a value that is no class.
     """
+    if isinstance(samples, Stream):  # It was checked, and is decoded.
+        return samples.pairs, lambda image, mask: (image, mask)
     sizes = {header.size for header in headers}
     # Where all sizes are alike, the graph need not compute with them.
     size = sizes.pop() if len(sizes) == 1 else (None, None)

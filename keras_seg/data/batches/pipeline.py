@@ -12,6 +12,7 @@ from keras_seg.data.batches.loading import make_loader
 from keras_seg.data.batches.sharing import WHOLE, parts_of_batches, select, turns_of_batches
 from keras_seg.data.folders.index import headers_of
 from keras_seg.data.samples import Dataset
+from keras_seg.data.streams import Stream
 from keras_seg.errors import InputError
 from keras_seg.memory import available_memory
 from keras_seg.palette import IGNORE
@@ -36,7 +37,9 @@ def train_batches(
         batch_size: samples per batch.
         seed: of the order and of the augmentation.
         augment: an Augmentation, or True for its defaults: flip, scale by 0.5 to 2, crop and color at
-            random. False: resize to `image_size`.
+            random. False: resize to `image_size`. Or a function of an image [H, W, C], its class ids, uint8
+            [H, W], and a seed, int64 [2], for `tf.random.stateless_uniform` and the like, that returns both
+            changed; what has another size is resized.
         cache: keep decoded samples in memory: True, False, or "auto": if a quarter of what is free suffices.
         start_epoch: the first epoch of the stream, from 0.
         share: a `Share`: only some replicas' parts of each batch, one after the other.
@@ -58,13 +61,20 @@ def train_batches(
         stored, load = _map(stored, load).cache(), lambda *pair: pair
 
     epochs = tf.data.Dataset.range(start_epoch, _FOREVER)
-    stream = epochs.flat_map(lambda epoch: _shuffle(stored, len(samples), seed, epoch))
+    if isinstance(samples, Stream):  # It has an order of its own.
+        whole = stored.apply(tf.data.experimental.assert_cardinality(len(samples)))
+        stream = epochs.flat_map(lambda epoch: whole)
+    else:
+        stream = epochs.flat_map(lambda epoch: _shuffle(stored, len(samples), seed, epoch))
     options = Augmentation() if augment is True else augment
 
     def prepare(step, element):
         image, mask = load(*element)
+        key = tf.stack([tf.constant(seed, tf.int64), step])
+        if callable(options):
+            image, mask = resize(*_as_given(options(image, mask, key), image), image_size)
+            return tf.ensure_shape(image, (*image_size, None)), tf.ensure_shape(mask, image_size)
         if options:
-            key = tf.stack([tf.constant(seed, tf.int64), step])
             return augment_pair(image, mask, image_size, key, options)
         return resize(image, mask, image_size)
 
@@ -90,7 +100,9 @@ def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18, share=
     """
     samples = dataset.split(split)
     if limit is not None and limit < len(samples):
-        samples = [samples[index * len(samples) // limit] for index in range(limit)]
+        chosen = [index * len(samples) // limit for index in range(limit)]
+        is_stream = isinstance(samples, Stream)
+        samples = samples.chosen(chosen) if is_stream else [samples[index] for index in chosen]
     headers, sizes = headers_of(samples, dataset), []
     for (height, width), run in itertools.groupby(header.size for header in headers):
         most = max(1, max_pixels // (height * width))
@@ -119,9 +131,17 @@ def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
     return -(-len(dataset.split("train")) // batch_size)
 
 
+def _as_given(changed, image):
+    """What an augmentation of somebody's own returned, in the types that it was given."""
+    changed_image, mask = changed
+    if image.dtype == tf.uint8 and changed_image.dtype != tf.uint8:
+        changed_image = tf.cast(tf.clip_by_value(tf.round(changed_image), 0, 255), tf.uint8)
+    return tf.ensure_shape(changed_image, [None, None, image.shape[-1]]), tf.cast(mask, tf.uint8)
+
+
 def _fits(headers, kind):
-    if headers[0].format == "array":
-        return True
+    if headers[0].format in ("array", "stream"):  # What a stream gives may differ from epoch to epoch.
+        return headers[0].format == "array"
     pixels = sum(height * width for height, width in (header.size for header in headers))
     bytes_per_pixel = kind.channels * np.dtype(kind.dtype).itemsize + 1  # Of an image and its class ids.
     return pixels * bytes_per_pixel < available_memory() * _CACHED_PART

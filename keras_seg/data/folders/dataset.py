@@ -103,6 +103,31 @@ def load_dataset(
     return describe(root, splits, described, num_classes, lambda root, _: scan_masks(root, masks))
 
 
+# Settings of a training that say what the masks and images of its data set mean.
+MEANINGS = ("val_seed", "ignore_label", "mask_colors", "reduce_zero_label", "binary", "channels")
+
+
+def dataset_of_settings(settings, source=None, **changed):
+    """Finds the data set of a training, and reads no image.
+
+    Args:
+        settings: `{name: value}`, those of a `TrainConfig` or of a run's config.json.
+        source: another one, which means the same; None for the training's own.
+        **changed: of `load_dataset`, in the place of settings.
+
+    Returns:
+        Dataset.
+
+    Raises:
+        InputError: as `load_dataset`.
+    """
+    options = {name: settings.get(name) for name in MEANINGS}
+    options["seed"] = settings.get("seed", 0)
+    options["val_fraction"] = settings.get("val_fraction", 0.2)
+    options["reduce_zero_label"] = options["reduce_zero_label"] or None  # False leaves it to dataset.json.
+    return load_dataset(settings.get("data") if source is None else source, **{**options, **changed})
+
+
 def open_source(source):
     """Returns (data folder or list file, its Description with what its layout adds, splits as Found)."""
     with readable(source):

@@ -35,6 +35,7 @@ from keras_seg.data.formats.bands import Moments
 from keras_seg.data.formats.headers import PngKind
 from keras_seg.data.formats.reading import Header, parallel_map, read_header
 from keras_seg.data.samples import RGB, ArraySample, Dataset, ImageKind
+from keras_seg.data.streams import Stream
 from keras_seg.files import cache_folder
 
 VERSION = 1  # Raised whenever other things are found in a file, or they are written in another way.
@@ -77,10 +78,14 @@ def facts_of(samples, kind: ImageKind = RGB, by_color: bool = False) -> list[Fac
 
 def facts_of_splits(dataset: Dataset, splits=None) -> dict[str, list[Facts]]:
     """Returns what is known of the samples of the splits of those names, or of all."""
-    names = [name for name in dataset.splits if splits is None or name in splits]
-    samples = [sample for name in names for sample in dataset.splits[name]]
+    wanted = {name: each for name, each in dataset.splits.items() if splits is None or name in splits}
+    streams = {name: each for name, each in wanted.items() if isinstance(each, Stream)}
+    samples = [sample for name, each in wanted.items() if name not in streams for sample in each]
     found = iter(facts_of(samples, dataset.images, dataset.mask_colors is not None))
-    return {name: list(itertools.islice(found, len(dataset.splits[name]))) for name in names}
+    return {
+        name: list(map(inspect_arrays, each) if name in streams else itertools.islice(found, len(each)))
+        for name, each in wanted.items()
+    }
 
 
 def facts_of_masks(masks: list[Path]) -> list[MaskFacts]:
@@ -96,6 +101,8 @@ def facts_of_bands(image: Path) -> ImageFacts:
 
 def headers_of(samples, dataset: Dataset) -> list[Header]:
     """Returns the Header of each sample; of files that are not in the index the start is read."""
+    if isinstance(samples, Stream):
+        return [Header(size, "stream") for size in samples.sizes]
     files = [_files_of(sample, dataset.images, dataset.mask_colors is not None) for sample in samples]
     known = _look_up(list(itertools.chain.from_iterable(files)), read=False)
 

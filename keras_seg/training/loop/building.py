@@ -18,10 +18,12 @@ from keras_seg.training.distributed.replicated_model import replicated
 from keras_seg.training.loop.staging import load_stage
 from keras_seg.training.optim.optimizers import build_optimizer
 from keras_seg.training.optim.precision import keep_scores_in_float32
+from keras_seg.training.settings.objects import Objects
 
 # Weights times steps: below, XLA's compilation takes longer than its update of the weights saves.
 UPDATES_WORTH_FUSING = 1_000_000_000
 FIGURES = ("mean_iou", "pixel_accuracy")
+NO_OBJECTS = Objects()
 
 
 class Training(NamedTuple):
@@ -36,17 +38,20 @@ class Training(NamedTuple):
     model: keras.Model
 
 
-def build_training(config, logits, steps_per_epoch, *, fresh, report, weights=None, replicas=None):
+def build_training(
+    config, logits, steps_per_epoch, *, fresh, report, weights=None, replicas=None, objects=NO_OBJECTS
+):
     """Builds a network with its first weights, and compiles it.
 
     Args:
-        config: A `TrainConfig` whose precision is the dtype policy.
+        config: A `ResolvedConfig` whose precision is the dtype policy.
         logits: Channels of the network's logits.
         steps_per_epoch: Batches of an epoch.
         fresh: Whether it starts; else its weights are about to be restored.
         report: Function that is given each line for the reader.
         weights: Of the classes in the loss, None for 1 each.
         replicas: `Replicas`; None for one.
+        objects: `Objects` that take the place of settings.
 
     Returns:
         A `Training`.
@@ -56,8 +61,8 @@ def build_training(config, logits, steps_per_epoch, *, fresh, report, weights=No
     """
     replicas = replicas or Replicas()
     with replicas.scope():
-        network = build_network(config, logits)
-        if fresh:
+        network = objects.model or build_network(config, logits)
+        if fresh and objects.model is None:
             _initialize(network, config, report)
         if config.freeze_encoder:
             _freeze(network, config.freeze_encoder)
@@ -65,7 +70,7 @@ def build_training(config, logits, steps_per_epoch, *, fresh, report, weights=No
         encoder = encoder_layers(network) if config.freeze_epochs or config.head_rate != 1 else ()
     model = replicated(network) if replicas.strategy else accelerate(network, "training")
     with replicas.scope():
-        _compile(model, config, steps_per_epoch, weights, replicas, encoder)
+        _compile(model, config, steps_per_epoch, weights, replicas, encoder, objects)
     return Training(network, model)
 
 
@@ -108,14 +113,38 @@ def first_weights(model, config):
     return resolve_weights(config.model, config.weights, **built, has_fc6=has_fc6)
 
 
-def _compile(model, config, steps_per_epoch, weights, replicas, encoder):
+def _compile(model, config, steps_per_epoch, weights, replicas, encoder, objects):
+    optimizer = objects.optimizer or _optimizer(config, steps_per_epoch, replicas, encoder)
+    # Now, for an encoder that is frozen for the first epochs has its place in it all the same.
+    optimizer.build(model.trainable_variables)
+    updates = model.count_params() * config.epochs * steps_per_epoch
+    if objects.optimizer is None:
+        optimizer.fused = updates >= UPDATES_WORTH_FUSING and _is_cpu() and not replicas.strategy
+    metrics = [
+        ConfusionMatrixMetric(num_classes(model), figure, threshold=config.threshold) for figure in FIGURES
+    ]
+    options = {"class_weights": weights, "reduction": config.loss_reduction}
+    if replicas.strategy:
+        options["replica_sum"] = replica_sum
+    losses = {name: objects.loss or SegmentationLoss(config.loss, **options) for name in ("out", "aux")}
+    if has_aux_head(model):
+        loss_weights = {"out": 1.0, "aux": config.aux_weight}
+        model.compile(optimizer, losses, loss_weights=loss_weights, metrics={"out": metrics})
+    else:
+        model.compile(optimizer, losses["out"], metrics=metrics)
+    if replicas.strategy:
+        build_metrics(model)  # With the first batch it would be too late for a copy on every replica.
+    _validate_uncompiled(model)
+
+
+def _optimizer(config, steps_per_epoch, replicas, encoder):
     schedule_options = {
         "power": config.power,
         "warmup_steps": config.warmup_epochs * steps_per_epoch,
         "drop_steps": (config.drop_epochs or 1) * steps_per_epoch,
         "drop_factor": config.drop_factor,
     }
-    optimizer = build_optimizer(
+    return build_optimizer(
         config.optimizer,
         config.learning_rate,
         config.schedule,
@@ -134,25 +163,6 @@ def _compile(model, config, steps_per_epoch, weights, replicas, encoder):
         late_updates=config.freeze_epochs * steps_per_epoch // config.accumulate,
         encoder=encoder,
     )
-    # Now, for an encoder that is frozen for the first epochs has its place in it all the same.
-    optimizer.build(model.trainable_variables)
-    updates = model.count_params() * config.epochs * steps_per_epoch
-    optimizer.fused = updates >= UPDATES_WORTH_FUSING and _is_cpu() and not replicas.strategy
-    metrics = [
-        ConfusionMatrixMetric(num_classes(model), figure, threshold=config.threshold) for figure in FIGURES
-    ]
-    loss = {"class_weights": weights, "reduction": config.loss_reduction}
-    if replicas.strategy:
-        loss["replica_sum"] = replica_sum
-    losses = {output: SegmentationLoss(config.loss, **loss) for output in ("out", "aux")}
-    if has_aux_head(model):
-        loss_weights = {"out": 1.0, "aux": config.aux_weight}
-        model.compile(optimizer, losses, loss_weights=loss_weights, metrics={"out": metrics})
-    else:
-        model.compile(optimizer, losses["out"], metrics=metrics)
-    if replicas.strategy:
-        build_metrics(model)  # With the first batch it would be too late for a copy on every replica.
-    _validate_uncompiled(model)
 
 
 def _validate_uncompiled(model):

@@ -7,7 +7,7 @@ import keras
 from keras_seg.encoders import freeze_layers
 from keras_seg.training.optim.schedules import plateau_factor
 from keras_seg.training.run_state.checkpoints import averaged_weights
-from keras_seg.training.run_state.history import epochs_without_better
+from keras_seg.training.run_state.history import epochs_without_better, write_history
 
 
 class PlainNames(keras.callbacks.Callback):
@@ -97,3 +97,24 @@ class EarlyEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epochs_without_better(self.rows) >= self.patience:
             self.model.stop_training = True
+
+
+class History(keras.callbacks.Callback):
+    """Adds a row to the figures after each epoch, and writes `history.csv`.
+
+    Args:
+        path: The file; None: the rows alone are kept.
+        rows: List of the rows so far, which is added to.
+    """
+
+    def __init__(self, path, rows):
+        super().__init__()
+        self.path = path
+        self.rows = rows
+
+    def on_epoch_end(self, epoch, logs=None):
+        figures = {key: float(value) for key, value in sorted((logs or {}).items())}
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.rows.append({"epoch": epoch + 1, **figures, "learning_rate": rate})
+        if self.path is not None:
+            write_history(self.path, self.rows)

@@ -10,7 +10,7 @@ from keras_seg.training.loop.building import truth_for
 DEAR = 3
 
 
-def fit(model, config, dataset, progress, metrics, callbacks, replicas):
+def fit(model, config, dataset, progress, metrics, callbacks, replicas, augment=None):
     """Trains to the end of the last epoch, or until a callback stops it.
 
     An epoch that was stopped half way is first brought to its end, one that was stopped in its validation
@@ -24,6 +24,7 @@ def fit(model, config, dataset, progress, metrics, callbacks, replicas):
         metrics: Arrays of the metrics' state of the epoch that is gone on with.
         callbacks: Of Keras; they keep `progress` up to date.
         replicas: `Replicas`.
+        augment: Function that takes the place of the augmentation of the settings.
     """
     model.stop_training = False
     verbose = "auto" if replicas.is_chief else 0
@@ -48,7 +49,7 @@ def fit(model, config, dataset, progress, metrics, callbacks, replicas):
                 config.image_size,
                 config.batch_size,
                 seed=config.seed,
-                augment=config.augmentation,
+                augment=augment or config.augmentation,
                 start_epoch=epoch,
                 share=share,
             )

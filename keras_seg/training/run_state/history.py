@@ -1,8 +1,7 @@
-"""The figures of every epoch: `history.csv`, and what can be read off it."""
+"""The metrics of every epoch: `history.csv`, and what can be read off it, without Keras."""
 
 import csv
-
-import keras
+import math
 
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
@@ -21,9 +20,12 @@ def read_history(path):
         return []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-    except (OSError, TypeError, ValueError):
-        raise InputError(f"{path}: is no history of a training; remove it to start the curves anew") from None
+            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    except (OSError, TypeError, ValueError, csv.Error):
+        rows = [{}]
+    if not all({"epoch", SCORE} <= row.keys() and math.isfinite(row["epoch"]) for row in rows):
+        raise InputError(f"{path}: is no history of a training; remove it")
+    return rows
 
 
 def is_better(score, best):
@@ -52,24 +54,3 @@ def write_history(path, rows):
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         names = list(rows[-1])
         write_rows(file, [names, *([row.get(name, "") for name in names] for row in rows)])
-
-
-class History(keras.callbacks.Callback):
-    """Adds a row to the figures after each epoch, and writes `history.csv`.
-
-    Args:
-        path: The file; None: the rows alone are kept.
-        rows: List of the rows so far, which is added to.
-    """
-
-    def __init__(self, path, rows):
-        super().__init__()
-        self.path = path
-        self.rows = rows
-
-    def on_epoch_end(self, epoch, logs=None):
-        figures = {key: float(value) for key, value in sorted((logs or {}).items())}
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self.rows.append({"epoch": epoch + 1, **figures, "learning_rate": rate})
-        if self.path is not None:
-            write_history(self.path, self.rows)

@@ -62,7 +62,7 @@ def create_run(config, dataset, held):
     """Makes the run folder and its `config.json`; an older run is never written over.
 
     Args:
-        config: `TrainConfig`.
+        config: `ResolvedConfig`.
         dataset: `Dataset`.
         held: Of `claim_folder`.
 
@@ -73,11 +73,9 @@ def create_run(config, dataset, held):
         InputError: The folder holds a run, or cannot be written.
     """
     path = _output(config)
-    claim_folder(path, held)
-    _check_new(path)
     settings = {
         **config.to_dict(),
-        "data": str(Path(config.data).resolve()) if not config.is_shapes else None,
+        "data": _place(config),
         "mask_colors": str(Path(config.mask_colors).resolve()) if config.mask_colors else None,
         "output": str(path),
         "binary": dataset.is_binary,
@@ -92,8 +90,16 @@ def create_run(config, dataset, held):
             **{package: metadata.version(package) for package in PACKAGES},
         },
     }
+    claim_folder(path, held)
+    _check_new(path)
     _write_config(path, settings)
     return Run.open(path)
+
+
+def _place(config):
+    if "dataset" in config.objects:
+        return config.data  # What it is called.
+    return None if config.is_shapes else str(Path(config.data).resolve())
 
 
 def record_epochs(run, epochs):

@@ -38,7 +38,7 @@ class _Config(
     def __post_init__(self):
         with python_names():
             for name, known in settings_of(_Config).items():
-                if getattr(self, name) is not None:
+                if getattr(self, name) is not None and name not in getattr(self, "objects", ()):
                     value = _converted(getattr(self, name), known)
                     known.check(value, flag_of(name))
                     object.__setattr__(self, name, value)
@@ -66,8 +66,13 @@ class _Config(
         return f"{self.model or 'fcn8'}-{'shapes' if self.is_shapes else Path(self.data).resolve().name}"
 
 
-def _names_checked(cls):
-    """Lets a dataclass refuse an unknown name with an `InputError` that says which one was meant."""
+SETTINGS = tuple(settings_of(_Config))
+
+
+def _told(cls):
+    """Adds the settings to a dataclass's docstring, and lets it tell which one a misspelt name may mean."""
+    lines = (f"        {name}: {known.help}." for name, known in settings_of(cls).items())
+    cls.__doc__ = "\n".join([cls.__doc__.rstrip(), "", "    Attributes:", *lines])
     original = cls.__init__
 
     @functools.wraps(original)
@@ -87,7 +92,7 @@ def unknown_setting(name, more=()):
     return f"{name} is no setting; " + (f"is it {near[0]}?" if near else "docs/settings.md lists them")
 
 
-@_names_checked
+@_told
 @dataclass(frozen=True)
 class TrainConfig(_Config):
     """What was asked of a training; docs/settings.md lists the settings, which are all optional.
@@ -128,12 +133,20 @@ class TrainConfig(_Config):
             **changes: Settings that are to be others.
         """
         with python_names():
+            if recorded.get("objects"):
+                raise InputError(
+                    f"the run was trained with {' and '.join(recorded['objects'])} given in Python; train it "
+                    "anew from there"
+                )
             settings = _read(recorded)
         names = recorded.get("given", ("model", "data", "recipe", "init_from"))
         given = {name: settings[name] for name in names if name in settings}
         follows = _resolved(given)
-        given |= {name: value for name, value in settings.items() if value != follows.get(name)}
-        return cls(**{**given, **changes})
+        # Decided by the machine or the data set, or changed in the file.
+        told = {name: value for name, value in settings.items() if value != follows.get(name)}
+        if "data" in changes:
+            told = {name: value for name, value in told.items() if name not in settings_of(DataSettings)}
+        return cls(**{**told, **given, **changes})
 
 
 @dataclass(frozen=True)
@@ -142,13 +155,17 @@ class ResolvedConfig(_Config):
 
     Attributes:
         given: Names of the settings that were asked for.
+        objects: Names of what was given as objects, which no file can hold: of settings, whose values are
+            then what the objects are called, and `dataset` and `callbacks`.
     """
 
     given: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
 
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "given", tuple(self.given))
+        object.__setattr__(self, "objects", tuple(self.objects))
 
     def resolve(self):
         return self
@@ -165,7 +182,9 @@ class ResolvedConfig(_Config):
             for name, known in settings_of(_Config).items():
                 if name in settings and recorded.get(name, "") is None:
                     known.check(None, flag_of(name))
-        return cls(**settings, given=tuple(recorded.get("given") or ()))
+        objects = recorded.get("objects") or ()
+        settings |= {name: recorded[name] for name in objects if name in settings}
+        return cls(**settings, given=recorded.get("given") or (), objects=objects)
 
     @property
     def augmentation(self):
@@ -186,7 +205,8 @@ def _read(recorded):
     # Imports Keras, as above.
     from keras_seg.training.settings.checks import check_settings
 
-    settings = _Config(**{name: recorded.get(name) for name in settings_of(_Config)}).settings()
+    names = settings_of(_Config).keys() - set(recorded.get("objects") or ())
+    settings = _Config(**{name: recorded.get(name) for name in names}).settings()
     check_settings(settings)
     return _resolved(settings)
 

@@ -7,6 +7,7 @@ imported here. All are None where they are left out.
 from dataclasses import dataclass
 
 from keras_seg.augmentation import Augmentation
+from keras_seg.precision import PRECISIONS
 from keras_seg.rows import MAX_CHANNELS
 from keras_seg.settings import left_out, optional
 
@@ -14,7 +15,6 @@ RECIPES = ("fcn-paper", "torchvision", "seed-carvana")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("poly", "cosine", "step", "fixed", "plateau")
 REDUCTIONS = ("mean", "sum")
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 DISTRIBUTIONS = ("none", "mirrored", "multiworker")
 SEEDS = 1 << 32  # NumPy's
 MASK_VALUES = 1 << 16
@@ -222,7 +222,7 @@ class RunSettings:
         default_text="at most a twentieth of the time",
         help="steps, or seconds as 30s, from one checkpoint to the next",
     )
-    precision: str | None = optional("float32", choices=PRECISIONS, help="of the arithmetic")
+    precision: str | None = optional("float32", choices=PRECISIONS["training"], help="of the arithmetic")
     distribute: str | None = optional(
         "none",
         choices=DISTRIBUTIONS,
