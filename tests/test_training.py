@@ -75,6 +75,15 @@ def test_a_run_predicts_masks_of_the_image_size(run):
     assert prediction.mask.max() < 5
 
 
+def test_a_run_gives_its_data_set_and_measures_its_model(run, shapes_folder):
+    dataset = run.dataset()
+    assert dataset.split("val") == load_dataset(shapes_folder).split("val") and dataset.num_classes == 5
+    metrics = json.loads((run.path / "metrics.json").read_text())
+    assert run.evaluate()["mean_iou"] == pytest.approx(metrics["mean_iou"])
+    with pytest.raises(InputError, match="format must be saved_model, onnx or litert; received 'pickle'"):
+        run.export(format="pickle")
+
+
 def test_a_finished_run_asks_for_more_epochs(run):
     with pytest.raises(InputError, match="is trained for 3 epochs; ask for more with epochs"):
         train(resume=run.path, report=lambda line: None)
