@@ -101,7 +101,7 @@ class Encoder(_Row):
         options: Fixed ones of the builder.
         title: What tables call it.
         channels: Of the stages, finest first.
-        strides: Pixels of the image for one of each stage.
+        strides: Pixels of the image for one of each stage; a `Pyramid` without `c1` has four, from 4 on.
         output_strides: Those that the builder takes; none if only networks of its own are built on it.
         preprocessing: What its weights expect, a key of `keras_seg.layers.PREPROCESSINGS`.
         weights: `Published` files, the best of each preprocessing first.
@@ -125,6 +125,11 @@ class Encoder(_Row):
     def __post_init__(self):
         self.check(None, **({"output_stride": 32} if self.output_strides else {}))
 
+    @property
+    def finest_stride(self):
+        """Pixels of the image for one of the finest map; 2 where the row does not say the strides."""
+        return self.strides[0] if self.strides else 2
+
 
 @dataclass(frozen=True)
 class Network(_Row):
@@ -139,6 +144,7 @@ class Network(_Row):
         encoder: Name of the encoder of a builder without an option `encoder`; None if it has its own.
         preprocessing: What that own one expects, where the builder's option has no default.
         output_stride: Of the encoder's last map, for a builder without an option `output_stride`.
+        finest_stride: Of the finest map that it reads of an encoder by name, as its builder tells `encode`.
         parameters: Trainable ones as published, or counted in the reference or by hand.
         counted: What they were counted with: `num_classes` and options, as far as they are not 21 and the
             row's.
@@ -159,6 +165,7 @@ class Network(_Row):
     encoder: str | None = None
     preprocessing: str | None = None
     output_stride: int | None = None
+    finest_stride: int = 4
     parameters: int | None = None
     counted: dict[str, Any] = field(default_factory=dict)
     reference: str = ""

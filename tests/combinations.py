@@ -1,18 +1,21 @@
-"""`python -m tests.combinations`: every encoder under every network that takes it, on an image of odd size.
+"""`python -m tests.combinations [ENCODER ...]`: encoders under every network, on an image of odd size.
 
-It prints what became of each; exit status 1 if one fails. Networks, ResNets and VGG16 are narrow. The
-encoders of Keras have one width and are as they are: the smallest of each family under every network, the
-larger ones under U-Net.
+It prints what became of each; exit status 1 if one fails. Networks, ResNets, ConvNeXts and VGG16 are narrow.
+The other encoders of Keras have one width and are as they are: the smallest of each family under every
+network, the larger ones under U-Net.
 """
 
+import argparse
 import os
 import sys
+from functools import cache
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from keras_seg.encoders.applications import application
+from keras_seg.encoders import applications
 from keras_seg.models.combinations import decoders, fitting_options
 from keras_seg.registry import encoders
 from tests.model_helpers import build_narrow, free, images
@@ -50,30 +53,42 @@ def check(network, encoder):
     return logits
 
 
-def main():
+def check_all(encoder):
+    """Checks an encoder under the networks, and returns what became of each, `{network: text}`."""
+    is_large = encoder.builder is applications.application and encoder.name not in SMALL
+    found = {}
+    for network in decoders():
+        if is_large and network.name != "unet":
+            continue
+        if fitting_options(network, encoder) is None:
+            found[network.name] = "-"
+            continue
+        try:
+            check(network, encoder)
+            found[network.name] = "ok"
+        except Exception as error:  # Whatever it is, the others are still checked.
+            found[network.name] = f"FAIL ({type(error).__name__}: {str(error).splitlines()[0][:80]})"
+        free()
+    return found
+
+
+def main(arguments=()):
     """Prints a line for each encoder."""
+    names = [row.name for row in encoders().values() if row.output_strides]
+    parser = argparse.ArgumentParser(prog="python -m tests.combinations")
+    parser.add_argument("encoders", nargs="*", metavar="ENCODER", default=names)
+    asked = parser.parse_args(arguments).encoders
+    if unknown := set(asked) - set(names):
+        parser.error(f"no encoder of a network: {', '.join(sorted(unknown))}")
     failed = 0
-    for encoder in encoders().values():
-        is_large = encoder.builder is application and encoder.name not in SMALL
-        cells = []
-        for network in decoders():
-            if not encoder.output_strides or (is_large and network.name != "unet"):
-                continue
-            if fitting_options(network, encoder) is None:
-                cells.append(f"{network.name} -")
-                continue
-            try:
-                check(network, encoder)
-                cells.append(f"{network.name} ok")
-            except Exception as error:  # Whatever it is, the others are still checked.
-                cells.append(
-                    f"{network.name} FAIL ({type(error).__name__}: {str(error).splitlines()[0][:80]})"
-                )
-                failed += 1
-            free()
-        print(f"{encoder.name}: {', '.join(cells)}", flush=True)
+    for name in asked:
+        # Keras's own network is copied under each decoder, and need not be made anew.
+        with mock.patch.object(applications, "original", cache(applications.original)):
+            found = check_all(encoders()[name])
+        failed += any(text.startswith("FAIL") for text in found.values())
+        print(f"{name}: {', '.join(f'{network} {text}' for network, text in found.items())}", flush=True)
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

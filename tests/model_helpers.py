@@ -24,6 +24,7 @@ CONSTANTS = {
     "keras_seg.models.refinenet": {"FILTERS": (16, 16, 16, 24)},
 }
 RESNET_BLOCKS = (1, 1, 1, 2)
+CONVNEXT_STAGES = ((1, 1, 2, 1), (8, 16, 24, 32))
 OPTIONS = {
     "fc_filters": 32,
     "widths": (8, 16, 24, 32),
@@ -51,6 +52,9 @@ def build_narrow(name, num_classes=NUM_CLASSES, *, vgg16_stages=VGG16_STAGES, **
         resnets = sys.modules["keras_seg.encoders.resnet"].RESNETS
         for encoder, (_, source) in resnets.items():
             patch.setitem(resnets, encoder, (RESNET_BLOCKS, source))
+        convnexts = sys.modules["keras_seg.encoders.convnext"].CONVNEXTS
+        for encoder, (_, _, title) in convnexts.items():
+            patch.setitem(convnexts, encoder, (*CONVNEXT_STAGES, title))
         return build_model(name, num_classes, **options)
 
 

@@ -340,4 +340,4 @@ def test_an_unknown_purpose_is_refused():
 
 
 def test_rules_have_names_of_their_own():
-    assert len({rule.name for rule in RULES}) == len(RULES) == 8
+    assert len({rule.name for rule in RULES}) == len(RULES) == 9

@@ -25,22 +25,21 @@ def noise(*shape, seed=0):
 
 def write_published(path, weights, spelling):
     """Writes `{layer: {variable: array}}` in the layout of the files that keras.applications publishes."""
-    names = {
-        "W_1": {"kernel": "{0}_W_1:0", "bias": "{0}_b_1:0"},
-        "kernel": {"kernel": "{0}/kernel:0", "bias": "{0}/bias:0"},
-    }[spelling]
-    others = {key: f"{{0}}/{key}:0" for key in ("gamma", "beta", "moving_mean", "moving_variance")}
-    names = {**others, **names}
+    short = {"kernel": "W", "bias": "b"} if spelling == "W_1" else {}
+
+    def name(layer, key):
+        return f"{layer}_{short[key]}_1:0" if key in short else f"{layer}/{key}:0"
+
     with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [name.encode() for name in ("input_1", *weights, "flatten")]
+        file.attrs["layer_names"] = [layer.encode() for layer in ("input_1", *weights, "flatten")]
         file.attrs["backend"] = b"tensorflow"
         file.attrs["keras_version"] = b"2.0.0"
         for layer in ("input_1", *weights, "flatten"):
             group = file.create_group(layer)
             arrays = weights.get(layer, {})
-            group.attrs["weight_names"] = [names[key].format(layer).encode() for key in arrays]
+            group.attrs["weight_names"] = [name(layer, key).encode() for key in arrays]
             for key, array in arrays.items():
-                group[names[key].format(layer)] = array
+                group[name(layer, key)] = array
 
 
 def weights_of(model):

@@ -34,6 +34,7 @@ RULES = [
     Rule("coarse maps that need no resizing", pyramid, PURPOSES),
 ]
 if keras.config.backend() == "tensorflow":
+    from keras_seg.acceleration.activations import gelu
     from keras_seg.acceleration.convolutions import dilated, grouped, patches, pointwise
     from keras_seg.acceleration.normalization import fused
     from keras_seg.acceleration.resizing import resize
@@ -43,6 +44,7 @@ if keras.config.backend() == "tensorflow":
         Rule("dilated convolutions by the kernel that knows dilation", dilated, PURPOSES),
         Rule("bilinear resizing in one operation", resize, PURPOSES),
         Rule("grouped convolutions, group by group", grouped, PURPOSES),
+        Rule("GELU by the error function", gelu, (INFERENCE,)),
         Rule("1 x 1 convolutions that learn by a matrix product", pointwise, (TRAINING,)),
         Rule("batch normalization that learns in one operation", fused, (TRAINING,)),
     ]

@@ -210,10 +210,10 @@ def _efficientnet(size, channels, digest):
     return _row(f"efficientnet_{size}", model, EFFICIENTNET, channels, "torch", url, digest)
 
 
-def _efficientnet_v2(size, channels, digest):
+def _efficientnet_v2(size, channels, digest, preprocessing="torch"):
     url = f"{URL}/efficientnet_v2/efficientnetv2-{size}_notop.h5"
     model = f"EfficientNetV2{size.upper()}"
-    return _row(f"efficientnet_v2_{size}", model, EFFICIENTNET_V2, channels, "torch", url, digest)
+    return _row(f"efficientnet_v2_{size}", model, EFFICIENTNET_V2, channels, preprocessing, url, digest)
 
 
 def _densenet(depth, channels, digest):
@@ -247,6 +247,9 @@ ENCODERS = (
     _efficientnet_v2("b1", (16, 32, 48, 112, 1280), "0e80663031ca32d657f9caa404b6ec37"),
     _efficientnet_v2("b2", (16, 32, 56, 120, 1408), "1dfe2e7a5d45b6632553a8961ea609eb"),
     _efficientnet_v2("b3", (16, 40, 56, 136, 1536), "f6abf7b5849ac99a89b50dd3fd532856"),
+    _efficientnet_v2("s", (24, 48, 64, 160, 1280), "af0682fb74e8c54910f2d4393339c070", "tf_128"),
+    _efficientnet_v2("m", (24, 48, 80, 176, 1280), "1b8dc055df72dde80d614482840fe342", "tf_128"),
+    _efficientnet_v2("l", (32, 64, 96, 224, 1280), "b0b66b5c863aef5b46e8608fe1711615", "tf_128"),
     _densenet(121, (256, 512, 1024, 1024), "30ee3e1110167f948a6b9946edeeb738"),
     _densenet(169, (256, 512, 1280, 1664), "b8c4d4c20dd625c148057b9ff1c1176b"),
     _densenet(201, (256, 512, 1792, 1920), "c13680b51ded0fb44dff2d8f86ac8bb1"),

@@ -16,7 +16,7 @@ class Pyramid(NamedTuple):
     They count stages, not strides: with dilation several stages share a stride.
 
     Attributes:
-        c1, c2, c3, c4, c5: What each stage passes on.
+        c1, c2, c3, c4, c5: What each stage passes on; `c1` is None of an encoder without a map at stride 2.
         before_pools: The five maps before the pools that end the stages, twice as fine; empty for an encoder
             whose stages do not end so.
     """
@@ -30,8 +30,8 @@ class Pyramid(NamedTuple):
 
     @property
     def stages(self):
-        """The five maps without those before the pools."""
-        return self[:5]
+        """The maps that there are, without those before the pools."""
+        return tuple(x for x in self[:5] if x is not None)
 
 
 def mark_encoder(image, maps):

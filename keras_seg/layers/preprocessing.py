@@ -16,6 +16,8 @@ PREPROCESSINGS = {
     "bgr": ((2, 1, 0), 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     # RGB in -1..1, as Keras's MobileNets and Xception were trained.
     "tf": ((0, 1, 2), 127.5, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
+    # The same but for the divisor, as EfficientNetV2 S, M and L were trained (keras.applications).
+    "tf_128": ((0, 1, 2), 128.0, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
     "none": ((0, 1, 2), 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 # Means of the same images, a grey level apart at most: FCN's authors started from VGG16 with theirs.
@@ -48,10 +50,10 @@ class Preprocessing(keras.layers.Layer):
 
     Args:
         mode: `"caffe"` or `"keras"` (BGR in 0..255, less FCN's or Keras's mean), `"torch"` (RGB in 0..1,
-            ImageNet mean and deviation), `"bgr"` (BGR in 0..255), `"tf"` (RGB in -1..1), `"none"` (pixels
-            as they are) or `"measured"` (the mean of each channel subtracted, divided by its deviation).
-            Images of other channels than three keep their order, and of a mode's means and deviations each
-            channel gets their mean.
+            ImageNet mean and deviation), `"bgr"` (BGR in 0..255), `"tf"` or `"tf_128"` (RGB in -1..1,
+            divided by 127.5 or 128), `"none"` (pixels as they are) or `"measured"` (the mean of each channel
+            subtracted, divided by its deviation). Images of other channels than three keep their order, and
+            of a mode's means and deviations each channel gets their mean.
         mean, deviation: Of each channel, for `"measured"`.
         stage_ends: Names of the layers in which the stages of the encoder behind it end, finest first;
             `keras_seg.encoders.mark_encoder` sets them. They change nothing here.

@@ -14,7 +14,7 @@ def read_image(input_shape, preprocessing):
     return image, Preprocessing(**preprocessing_options(preprocessing), name="preprocessing")(image)
 
 
-def encode(input_shape, encoder, preprocessing=None, output_stride=32):
+def encode(input_shape, encoder, preprocessing=None, output_stride=32, finest_stride=4):
     """The first lines of a network on any encoder: the image, and the pyramid of its maps.
 
     Args:
@@ -22,30 +22,40 @@ def encode(input_shape, encoder, preprocessing=None, output_stride=32):
         encoder: Name of an encoder.
         preprocessing: A key of `keras_seg.layers.PREPROCESSINGS`; None for the encoder's own.
         output_stride: Pixels of the image for one of the last map.
+        finest_stride: The same of the finest map that the network reads: 2 if it reads `c1`.
 
     Returns:
         `(image, pyramid)`.
 
     Raises:
-        ValueError: The encoder is unknown or cannot have that output stride.
+        ValueError: The encoder is unknown, has no map so fine or cannot have that output stride.
     """
-    row = find_encoder(encoder, output_stride)
+    row = find_encoder(encoder, output_stride, finest_stride)
     image, x = read_image(input_shape, row.preprocessing if preprocessing is None else preprocessing)
     pyramid = row.build(x, output_stride=output_stride)
     mark_encoder(image, pyramid.before_pools or pyramid.stages)
     return image, pyramid
 
 
-def find_encoder(name, output_stride):
-    """The `Encoder` of a name, which must be able to have an output stride."""
+def find_encoder(name, output_stride, finest_stride=4):
+    """The `Encoder` of a name, which must have a map so fine and be able to have an output stride."""
     rows = registry.encoders()
     strides = sorted({each for row in rows.values() for each in row.output_strides})
     if output_stride not in strides:
         raise ValueError(f"output_stride must be one of {tuple(strides)}, received {output_stride}.")
-    fitting = [row.name for row in rows.values() if output_stride in row.output_strides]
+    fitting = [
+        row.name
+        for row in rows.values()
+        if output_stride in row.output_strides and row.finest_stride <= finest_stride
+    ]
     if name in fitting:
         return rows[name]
     if name in rows and rows[name].output_strides:
+        if rows[name].finest_stride > finest_stride:
+            raise ValueError(
+                f"{name} has no map at stride {finest_stride}, which this network reads; give an encoder of "
+                f"{', '.join(fitting)}."
+            )
         own = " or ".join(map(str, rows[name].output_strides))
         raise ValueError(
             f"{name} has output stride {own}, received {output_stride}; give output_stride, where the "

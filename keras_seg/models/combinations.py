@@ -27,11 +27,13 @@ def fitting_options(network, encoder):
         network: A `Network` that takes an encoder.
         encoder: An `Encoder`.
     """
+    if not encoder.output_strides or encoder.finest_stride > network.finest_stride:
+        return None
     options = {"encoder": encoder.name}
     stride = network.default("output_stride") or 32
     if stride in encoder.output_strides:
         return options
-    if has_option(network, "output_stride") and encoder.output_strides:
+    if has_option(network, "output_stride"):
         return {**options, "output_stride": min(encoder.output_strides)}
     return None
 

@@ -57,12 +57,14 @@ ENCODERS_HEAD = """\
 
 These networks take an encoder by its name: `--model unet --model-option encoder=efficientnet_b0`, or
 `build_model("unet", 21, encoder="efficientnet_b0")`. `--weights auto` then takes the encoder's published
-file. The table says `yes`, or which `output_stride` has to be given because the encoder cannot be dilated as
-far as the network asks for. `python -m tests.combinations` builds them and runs each on an image of odd size.
+file. The table says `yes`; or which `output_stride` has to be given because the encoder cannot be dilated as
+far as the network asks for; or `-`: ConvNeXt has no map at stride 2, which U-Net reads.
 
-ResNets are torchvision's, those called `_keras` Keras's. MobileNets, EfficientNets, DenseNets and Xception
-are those of `keras.applications`, rebuilt for images of any size and with dilation. On images whose sides are
-multiples of 32 they have Keras's own outputs, but for Xception, whose first two convolutions pad here.
+ResNets are torchvision's, those called `_keras` Keras's. MobileNets, EfficientNets, ConvNeXts, DenseNets and
+Xception are those of `keras.applications`, rebuilt for images of any size and with dilation. On images whose
+sides are multiples of 32 they have the outputs of Keras's own networks, of the weights in a file as Keras
+publishes it (`python -m tests.applications`). Xception's first two convolutions pad here, as those do that it
+is compared with.
 """
 
 

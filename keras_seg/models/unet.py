@@ -156,7 +156,7 @@ def unet_on_encoder(
     """
     if len(decoder_widths) != 4:
         raise ValueError(f"decoder_widths must have 4 entries, received {decoder_widths}.")
-    image, pyramid = encode(input_shape, encoder, preprocessing)
+    image, pyramid = encode(input_shape, encoder, preprocessing, finest_stride=2)
     *skips, x = pyramid.before_pools or pyramid.stages
     for level, (skip, width) in enumerate(zip(reversed(skips), decoder_widths, strict=True), 1):
         x = ResizeLike(name=f"up{level}_upsample")([x, skip])
@@ -183,6 +183,7 @@ NETWORKS = (
         paper="1505.04597",
         preprocessing="torch",
         output_stride=16,
+        finest_stride=2,
         parameters=4_321_269,
         reference="seed",
         torch_names=TORCH_NAMES,
@@ -194,6 +195,7 @@ NETWORKS = (
         paper="1505.04597",
         preprocessing="torch",
         output_stride=16,
+        finest_stride=2,
         parameters=31_044_821,
         reference="apart",
         torch_names=TORCH_NAMES,
@@ -203,6 +205,7 @@ NETWORKS = (
         unet_on_encoder,
         paper="1505.04597",
         output_stride=16,
+        finest_stride=2,
         parameters=24_896_277,
         reference="apart",
         torch_names=(*vgg16_sequence("features"), *TORCH_NAMES),

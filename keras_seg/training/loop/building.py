@@ -87,10 +87,11 @@ def build_network(config, logits):
 
 def _freeze(network, stages):
     """Freezes the encoder, all of it (True) or so many of its stages."""
+    flag = "--freeze-encoder" if stages is True else f"--freeze-encoder {stages}"
     try:
         freeze_encoder(network, stages=None if stages is True else stages)
     except InputError as error:
-        raise InputError(f"--freeze-encoder {stages}: {error}") from None
+        raise InputError(f"{flag}: {error}") from None
 
 
 def _initialize(model, config, report):

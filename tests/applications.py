@@ -1,0 +1,155 @@
+"""`python -m tests.applications [ENCODER ...]`: encoders against Keras's own networks, at full width.
+
+Each network of `keras.applications` gets random weights and is written in the layout of the file that Keras
+publishes. Ours loads the file by its name, and both see the same pixels, Keras's network through its own
+preprocessing. Exit status 1 if the last map differs by more than 1e-5 of its largest value.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks would stand between the rows.
+
+import keras
+import numpy as np
+from keras import layers
+
+from keras_seg.layers import Preprocessing
+from keras_seg.layers.preprocessing import PREPROCESSINGS
+from keras_seg.pretrained import load_weights, published
+from keras_seg.registry import encoders
+from tests.model_helpers import free
+from tests.test_pretrained_classifiers import write_published
+
+LIMIT = 1e-5
+SIZE = (96, 128)  # Multiples of 32, at which Keras pads as we do.
+RENAMED = {
+    "vgg16": "VGG16",
+    "resnet50_keras": "ResNet50",
+    "resnet101_keras": "ResNet101",
+    "resnet152_keras": "ResNet152",
+}
+# Modules of `keras.applications` whose network leaves its preprocessing to the caller.
+MODULES = {
+    "VGG16": "vgg16",
+    "ResNet": "resnet",
+    "MobileNetV2": "mobilenet_v2",
+    "DenseNet": "densenet",
+    "Xception": "xception",
+}
+
+
+def applications():
+    """Returns `{encoder: name in keras.applications}` of all that Keras publishes."""
+    names = {row.name: RENAMED.get(row.name, row.title) for row in encoders().values()}
+    return {name: model for name, model in names.items() if hasattr(keras.applications, model)}
+
+
+def reference(model):
+    """Keras's network without its classifier, with random weights."""
+    network = getattr(keras.applications, model)(include_top=False, weights=None, input_shape=(*SIZE, 3))
+    chance = np.random.default_rng(3)
+    for layer in _flat(network):
+        for variable in layer.weights:
+            if variable.name in ("gamma", "moving_variance") or "scale" in layer.name:
+                variable.assign(chance.uniform(0.5, 1.5, variable.shape))
+            elif len(variable.shape) == 1:
+                variable.assign(chance.normal(0, 0.1, variable.shape))
+        if isinstance(layer, layers.Normalization) and layer.weights:  # EfficientNet's.
+            _, _, mean, deviation = PREPROCESSINGS["torch"]
+            layer.set_weights([np.array(mean), np.array(deviation), np.array(0)])
+    return network
+
+
+def write(network, path):
+    """Writes its weights in the layout of Keras's published files."""
+    weights = {
+        layer.name: {variable.name: np.asarray(variable) for variable in layer.weights}
+        for layer in network.layers
+        if layer.weights
+    }
+    write_published(path, weights, "kernel")
+
+
+def expected_map(model, network, images):
+    """What Keras's network makes of RGB in 0..255.
+
+    EfficientNet's file has the deviation where the variance is, which Keras mends where it loads its own
+    download. Xception's first two convolutions pad, as ours do.
+    """
+    for layer in network.layers:
+        if isinstance(layer, layers.Normalization) and layer.weights:
+            mean, deviation, count = layer.get_weights()
+            layer.set_weights([mean, deviation**2, count])
+            layer.finalize_state()
+    if model == "Xception":
+        network = _padded(network)
+    for start, module in MODULES.items():
+        if model.startswith(start):
+            images = importlib.import_module(f"keras.applications.{module}").preprocess_input(images.copy())
+    return np.asarray(network(images, training=False))
+
+
+def _padded(network):
+    def clone(layer):
+        config = layer.get_config()
+        if layer.name in ("block1_conv1", "block1_conv2"):
+            config["padding"] = "same"
+        return type(layer).from_config(config)
+
+    padded = keras.models.clone_model(network, clone_function=clone)
+    padded.set_weights(network.get_weights())
+    return padded
+
+
+def _flat(network):
+    for layer in network.layers:
+        yield from _flat(layer) if isinstance(layer, keras.Sequential) else (layer,)
+
+
+def error(name):
+    """The largest difference between an encoder's last map and Keras's, as a fraction of the largest value.
+
+    Args:
+        name: A key of `applications`.
+    """
+    row, model = encoders()[name], applications()[name]
+    network = reference(model)
+    image = keras.Input((None, None, 3))
+    pyramid = row.build(Preprocessing(row.preprocessing)(image), output_stride=32)
+    ours = keras.Model(image, pyramid.c5)
+    file = next(file for file in row.weights if file.url.endswith("notop.h5") or "no_top" in file.url)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / file.name
+        write(network, path)
+        load_weights(ours, path)
+    images = np.random.default_rng(5).uniform(0, 255, (2, *SIZE, 3)).astype("float32")
+    found, expected = np.asarray(ours(images, training=False)), expected_map(model, network, images)
+    assert np.median(np.ptp(expected, axis=(1, 2))) > 0  # Else a constant would be compared.
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def main(arguments=None):
+    """Prints a row for each encoder."""
+    parser = argparse.ArgumentParser(prog="python -m tests.applications")
+    parser.add_argument("names", nargs="*", metavar="ENCODER", default=list(applications()))
+    failed = 0
+    for name in parser.parse_args(arguments).names:
+        start = time.perf_counter()
+        with mock.patch.object(published, "other_checksum", return_value=None):
+            found = error(name)
+        failed += not found <= LIMIT
+        seconds = time.perf_counter() - start
+        print(f"{name:20} {found:.1e} {'pass' if found <= LIMIT else 'FAIL'} {seconds:6.1f} s", flush=True)
+        free()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
