@@ -128,8 +128,7 @@ def ask(case, place):
         # Killed before there is a run, it starts anew.
         if (folder / "config.json").exists():
             settings = {"resume": str(folder), "checkpoint_every": "1"}
-    if newest_step(folder) < EPOCHS * STEPS:
-        _train_on(settings)
+    _train_on(settings)  # Also after the last step: the last epoch's validation may be left to do.
     assert_same(Run.open(folder), whole, case.title)
     return ANSWERED
 
