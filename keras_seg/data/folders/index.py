@@ -12,6 +12,7 @@ import sqlite3
 import time
 import zlib
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -106,12 +107,13 @@ def headers_of(samples, dataset: Dataset) -> list[Header]:
     files = [_files_of(sample, dataset.images, dataset.mask_colors is not None) for sample in samples]
     known = _look_up(list(itertools.chain.from_iterable(files)), read=False)
 
-    def header(sample, pair):
-        if pair and all(known.get(file) and not known[file].problem for file in pair):
-            return header_of(*(known[file] for file in pair))
-        return read_header(sample, kind=dataset.images)
+    def is_known(pair):
+        return pair and all(file in known and not known[file].problem for file in pair)
 
-    return list(parallel_map(lambda each: header(*each), list(zip(samples, files, strict=True))))
+    headers = [header_of(*(known[file] for file in pair)) if is_known(pair) else None for pair in files]
+    others = [sample for sample, header in zip(samples, headers, strict=True) if header is None]
+    read = parallel_map(partial(read_header, kind=dataset.images), others)
+    return [header or next(read) for header in headers]
 
 
 def _files_of(sample, kind, by_color):
@@ -152,16 +154,15 @@ def _look_up(files, read):
 
 def _read(missing, store):
     """Opens files, with a bar if it takes long; returns what is known of them then, and keeps it."""
-    known = {}
-    found = parallel_map(lambda file: inspect_file(*file), missing)
-    found = zip(missing.items(), found, strict=True)
+    known, left = {}, iter(missing)
     # Where standard error is no terminal there is no bar.
-    bar = tqdm(found, "reading the data", len(missing), unit="file", delay=_BAR_AFTER, disable=None)
-    found = iter(bar)
-    while some := list(itertools.islice(found, _AT_ONCE)):
+    bar = tqdm(desc="reading the data", total=len(missing), unit="file", delay=_BAR_AFTER, disable=None)
+    while some := list(itertools.islice(left, _AT_ONCE)):
         settled = time.time_ns() - _SETTLED
         rows = []
-        for ((path, reading), state), facts in some:
+        for (path, reading), facts in zip(some, parallel_map(_inspect, some), strict=True):
+            bar.update()
+            state = missing[path, reading]
             known[path, reading] = facts[reading]
             for other, each in facts.items():
                 # What cannot be read may be readable tomorrow: by other rights, or another package.
@@ -171,7 +172,12 @@ def _read(missing, store):
                     _known[key] = state, each
                     rows.append((key, state, each))
         store.keep(rows)
+    bar.close()
     return known
+
+
+def _inspect(file):
+    return inspect_file(*file)
 
 
 def _state(path):
