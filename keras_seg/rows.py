@@ -156,6 +156,8 @@ class Network(_Row):
         caffe_preprocessing: What its Caffe files were trained on.
         segments: Whether it is a segmentation network; else an image classifier, not a key of `MODELS`.
         learning_rate: Those that a training takes where none is asked for.
+        from_scratch: Options of the builder that a training from random weights takes, unless others are
+            given, for a network whose own are right for the maps of pretrained weights.
     """
 
     name: str
@@ -176,9 +178,10 @@ class Network(_Row):
     caffe_preprocessing: str = "caffe"
     segments: bool = True
     learning_rate: LearningRate = field(default_factory=LearningRate)
+    from_scratch: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        self.check(2, (None, None, 3), name=self.name)
+        self.check(2, (None, None, 3), name=self.name, **self.from_scratch)
         rates = self.learning_rate
         if not (isinstance(rates, LearningRate) and all(0 < rate < math.inf for rate in rates)):
             raise InputError(

@@ -24,7 +24,7 @@ from keras_seg.models import MODELS
 from keras_seg.palette import displayable
 from keras_seg.pretrained.assign import adapt_channels
 from keras_seg.serving import export_saved_model
-from keras_seg.training.loop.measuring import with_preprocessing
+from keras_seg.training.loop.measuring import for_first_weights
 
 CHANNELS = (1, 4, 16)
 
@@ -384,9 +384,9 @@ def test_pretrained_weights_keep_their_preprocessing_for_8_bits_alone(tmp_path):
     for depth, is_measured in (("uint8", False), ("uint16", True)):
         dataset = load_dataset(write_bands(tmp_path / depth, 4, depth, count=2), channels=4)
         lines = []
-        found = with_preprocessing(config.replace(channels=4), dataset, lines.append)
+        found = for_first_weights(config.replace(channels=4), dataset, lines.append)
         assert ("preprocessing" in found.model_options) == is_measured == bool(lines)
-        found = with_preprocessing(config.replace(channels=4, weights="none"), dataset, lines.append)
+        found = for_first_weights(config.replace(channels=4, weights="none"), dataset, lines.append)
         assert len(found.model_options["preprocessing"]["mean"]) == 4
 
 

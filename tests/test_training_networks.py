@@ -14,12 +14,16 @@ import pytest
 from keras_seg import InputError, Predictor, TrainConfig, train
 from keras_seg.cli.train_flags import add_flags
 from keras_seg.data import ArraySample, Dataset
+from keras_seg.data.folders.dataset import dataset_of_settings
 from keras_seg.encoders import encoder_layers
 from keras_seg.models import build_model
 from keras_seg.training import trainer
 from keras_seg.training.loop import building
 from keras_seg.training.loop.building import build_metrics, build_training
 from keras_seg.training.loop.callbacks import AveragedValidation, FrozenEncoder
+from keras_seg.training.loop.finishing import learnt_nothing
+from keras_seg.training.loop.first_weights import silence_residuals, standardize
+from keras_seg.training.loop.measuring import for_first_weights
 from keras_seg.training.loop.staging import load_stage
 from keras_seg.training.optim.class_weights import class_weights
 from keras_seg.training.run_state.checkpoints import averaged_weights, save_model
@@ -287,3 +291,173 @@ def test_config_json_says_what_was_decided(eager, shapes_folder, tmp_path, monke
     assert recorded["precision"] == "float32" and recorded["deterministic"] is True
     assert [line for line in lines if line.startswith("precision float32: there is no GPU")]
     assert [line for line in lines if line.startswith("class weights: ")]
+
+
+NO_IMAGES = Dataset("none", ("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)), None, {})
+
+
+def options_for_first_weights(model, **settings):
+    """The options that a network of random weights is built with, and the lines that say so."""
+    lines = []
+    config = TrainConfig(model=model, **{"weights": "none", **settings}).resolve()
+    return for_first_weights(config, NO_IMAGES, lines.append).model_options, lines
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "expected"),
+    [
+        ("fcn8", {}, {"preprocessing": "torch"}),
+        ("fcn8", {"preprocessing": "caffe"}, {"preprocessing": "caffe"}),
+        ("fcn8", {"encoder": "resnet18"}, {"encoder": "resnet18"}),
+        ("fcn8", {"encoder": "mobilenet_v2"}, {"encoder": "mobilenet_v2"}),
+        ("deeplabv1", {}, {"preprocessing": "torch"}),
+        ("fcn_alexnet", {}, {"preprocessing": "torch"}),
+        ("segnet", {}, {}),
+        ("unet", {}, {}),
+        ("fcn8_atonce", {}, {"preprocessing": "torch", "skip_scales": [1.0, 1.0]}),
+        ("fcn8_resnet50", {}, {"skip_scales": [1.0, 1.0]}),
+        ("fcn8_resnet50", {"skip_scales": [0.1, 0.1]}, {"skip_scales": [0.1, 0.1]}),
+    ],
+)
+def test_random_weights_are_given_pixels_and_skips_of_their_scale(model, given, expected):
+    options, lines = options_for_first_weights(model, model_options=given)
+    assert options == expected
+    assert len(lines) == (options != given)
+
+
+def test_weights_that_cannot_be_had_are_asked_for_once(narrow, monkeypatch):
+    asked = []
+
+    def resolve(network, choice, **built):
+        asked.append(choice)
+        return None, "weights: He initialization, because there is no network."
+
+    monkeypatch.setattr(building, "resolve_weights", resolve)
+    lines = []
+    config = TrainConfig(model="fcn8", model_options={"fc_filters": 4}).resolve()
+    found = for_first_weights(config, NO_IMAGES, lines.append)
+    assert asked == ["auto"] and lines[0].endswith("because there is no network.")
+    # Nor does a training that starts again look for a file of the preprocessing that was chosen.
+    assert found.weights == "none" and found.model_options["preprocessing"] == "torch"
+
+
+def test_a_recipe_keeps_its_network():
+    assert options_for_first_weights("fcn8_atonce", recipe="fcn-paper")[0] == {"freeze_upsampling": True}
+
+
+def test_a_later_stage_is_preprocessed_as_the_one_before(stage):
+    run, _ = stage
+    assert options_for_first_weights("fcn16", init_from=str(run.path)) == ({}, [])
+    run.config["model_options"]["preprocessing"] = "torch"
+    (run.path / "config.json").write_text(json.dumps(run.config))
+    assert options_for_first_weights("fcn16", init_from=str(run.path)) == ({"preprocessing": "torch"}, [])
+
+
+def test_pretrained_weights_keep_pixels_and_skips_as_they_were_trained(narrow, tmp_path):
+    options = {"fc_filters": 4}
+    build_model("fcn8_atonce", 3, **options).save_weights(tmp_path / "a.weights.h5")
+    settings = {"weights": str(tmp_path / "a.weights.h5"), "model_options": options}
+    assert options_for_first_weights("fcn8_atonce", **settings) == (options, [])
+
+
+def test_a_network_with_random_weights_starts_near_the_loss_of_chance(narrow, eager):
+    images, labels = pixels(size=32)
+    losses = {}
+    for name in ("scaled", "raw"):
+        config = TrainConfig(model="deeplabv1", weights="none").resolve()
+        if name == "scaled":
+            config = for_first_weights(config, NO_IMAGES, lambda line: None)
+        model = build_training(config, 3, 2, fresh=True, report=lambda line: None).model
+        losses[name] = cross_entropy(model.predict(images, verbose=0), labels)
+    assert losses["scaled"] == pytest.approx(np.log(3), rel=0.2)
+    assert losses["raw"] > 2 * np.log(3)
+
+
+def test_shapes_are_drawn_at_the_size_that_is_trained_on_and_validated_so():
+    sample = dataset_of_settings(TrainConfig(image_size=(16, 24)).resolve().settings()).split("val")[0]
+    assert sample.image.shape == (16, 24, 3)
+    recorded = {"image_size": [16, 24], "data": None}
+    assert dataset_of_settings(recorded).split("val")[0].mask.tolist() == sample.mask.tolist()
+
+
+def convolved(image, kernel, bias):
+    """A convolution that keeps the size of its map, by hand: `[B, H, W, C]`."""
+    height, width = image.shape[1:3]
+    rim = kernel.shape[0] // 2
+    padded = np.pad(image, ((0, 0), (rim, rim), (rim, rim), (0, 0)))
+    windows = [
+        padded[:, row : row + height, column : column + width] @ kernel[row, column]
+        for row in range(kernel.shape[0])
+        for column in range(kernel.shape[1])
+    ]
+    return sum(windows) + bias
+
+
+def test_random_weights_are_standardized_by_the_data(narrow):
+    model = build_model("fcn8", 3, fc_filters=6)
+    images = pixels(size=32)[0]
+    names = standardize(model, images)
+    assert names == [*(f"block{stage}_conv1" for stage in range(1, 6)), "fc6", "fc7"]
+    for name, before in (
+        ("block1_conv1", "preprocessing"),
+        ("block3_conv1", "block2_pool"),
+        ("fc6", "block5_pool"),
+    ):
+        x = keras.Model(model.input, model.get_layer(before).output).predict(images, verbose=0)
+        x = convolved(x, *model.get_layer(name).get_weights())
+        np.testing.assert_allclose(x.mean((0, 1, 2)), 0, atol=1e-3)
+        np.testing.assert_allclose(x.std((0, 1, 2)), 4, atol=1e-3)
+    assert not np.any(model.get_layer("score_fr").get_weights()[0])
+
+
+def test_a_network_with_batch_normalizations_is_not_standardized(narrow):
+    model = build_model("fcn_resnet50", 3)
+    before = model.get_weights()
+    assert standardize(model, pixels(size=32)[0]) == []
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_residual_blocks_without_a_projection_start_as_the_identity(narrow, monkeypatch):
+    resnet = sys.modules["keras_seg.encoders.resnet"]
+    monkeypatch.setitem(resnet.RESNETS, "resnet50", ((1, 2, 1, 3), resnet.RESNETS["resnet50"][1]))
+    model = build_model("fcn_resnet50", 3)
+    assert silence_residuals(model) == ["layer2_1_bn3", "layer4_1_bn3", "layer4_2_bn3"]
+    names = ("layer4_0_relu3", "layer4_1_relu3", "layer4_2_relu3")
+    maps = keras.Model(model.input, [model.get_layer(name).output for name in names])
+    first, second, third = maps.predict(pixels(size=32)[0], verbose=0)
+    assert np.any(first) and np.array_equal(first, second) and np.array_equal(first, third)
+    assert silence_residuals(build_model("fcn8", 3, fc_filters=4)) == []
+
+
+def test_a_constant_channel_stays_finite(narrow):
+    model = build_model("fcn8", 3, fc_filters=4)
+    standardize(model, np.full((2, 32, 32, 3), 7.0))
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
+
+
+def test_a_training_from_random_weights_starts_standardized_and_one_from_a_file_does_not(narrow, tmp_path):
+    images = pixels(size=32)[0]
+    model = build_model("fcn8", 3, fc_filters=4)
+    model.save_weights(tmp_path / "a.weights.h5")
+    for weights, is_standardized in (("none", True), (str(tmp_path / "a.weights.h5"), False)):
+        config = TrainConfig(model="fcn8", weights=weights, model_options={"fc_filters": 4}).resolve()
+        network = build_training(
+            config, 3, 2, fresh=True, report=lambda line: None, images=lambda: images
+        ).network
+        assert np.any(network.get_layer("fc7").bias) == is_standardized
+        if not is_standardized:
+            assert all(map(np.array_equal, network.get_weights(), model.get_weights()))
+
+
+def test_a_training_that_found_the_commonest_class_alone_says_so():
+    names = [{"name": name} for name in ("sky", "road", "car")]
+    # 60 pixels of sky, 30 of road, none of car: sky everywhere has the IoUs 60 / 90 and 0.
+    constant = {"confusion": [[60, 0, 0], [30, 0, 0], [0, 0, 0]], "mean_iou": 60 / 90 / 2, "classes": names}
+    line = learnt_nothing(constant)
+    assert "mean IoU 0.333 is no better than 0.333, which labeling every pixel sky gives" in line
+    assert "try more --epochs" in line and "\n" not in line
+    better = {"confusion": [[55, 5, 0], [10, 20, 0], [0, 0, 0]], "mean_iou": (55 / 70 + 20 / 35) / 2}
+    assert learnt_nothing({**better, "classes": names}) is None
+    assert learnt_nothing({**constant, "confusion": [[0] * 3] * 3, "mean_iou": None}) is None
+    one_class = {"confusion": [[90, 0, 0], [0] * 3, [0] * 3], "mean_iou": 1.0, "classes": names}
+    assert learnt_nothing(one_class) is None

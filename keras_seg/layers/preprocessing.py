@@ -22,6 +22,7 @@ PREPROCESSINGS = {
 }
 # Means of the same images, a grey level apart at most: FCN's authors started from VGG16 with theirs.
 ALIKE = frozenset({"caffe", "keras"})
+UNSCALED = frozenset({"caffe", "keras", "bgr"})  # Pixels keep their scale of 0..255.
 MEASURED = "measured"
 
 

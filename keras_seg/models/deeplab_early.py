@@ -5,6 +5,7 @@ from keras import layers
 from keras_seg.encoders import mark_encoder
 from keras_seg.encoders.vgg16 import convolutions
 from keras_seg.models.blocks import classify, encode, read_image, segmentation_model
+from keras_seg.models.fcn import FROM_SCRATCH
 from keras_seg.pretrained.torch_names import VGG16_CAFFE, WHOLE_BACKBONE, vgg16_sequence
 from keras_seg.rows import Network
 
@@ -90,6 +91,7 @@ NETWORKS = (
         encoder="vgg16",
         output_stride=8,
         parameters=20_505_429,
+        from_scratch=FROM_SCRATCH,
         reference="seed",
         sources="DeepLab-LargeFOV",
         # The authors' files call the last layer fc8_pascal or fc8_voc12.

@@ -126,11 +126,18 @@ AT_ONCE = {"stride": 8, "skip_scales": (0.01, 0.0001)}
 TORCH_NAMES = (*torch_names.VGG16, (r"(fc[67]|score_\w+|upscore\w*)", r"\1"))
 
 
-def _row(name, options, parameters, names=()):
+# He initialization keeps the scale of the pixels through all layers, so random weights see scaled ones.
+FROM_SCRATCH = {"preprocessing": "torch"}
+# The factors even out the maps of trained weights, of hundreds and more; those of random ones are alike.
+AT_ONCE_FROM_SCRATCH = {**FROM_SCRATCH, "skip_scales": (1.0, 1.0)}
+
+
+def _row(name, options, parameters, names=(), from_scratch=FROM_SCRATCH):
     return Network(
         name,
         fcn,
         options,
+        from_scratch=from_scratch,
         paper="1411.4038",
         output_stride=32,
         parameters=parameters,
@@ -144,5 +151,5 @@ NETWORKS = (
     _row("fcn8", {"stride": 8}, 134_489_759),
     _row("fcn16", {"stride": 16}, 134_815_994),
     _row("fcn32", {"stride": 32}, 136_152_917, ((r"upscore", "upscore32"),)),
-    _row("fcn8_atonce", AT_ONCE, 134_489_759),
+    _row("fcn8_atonce", AT_ONCE, 134_489_759, from_scratch=AT_ONCE_FROM_SCRATCH),
 )

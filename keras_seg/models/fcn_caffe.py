@@ -10,7 +10,16 @@ from keras_seg.classes import VOC_CLASSES
 from keras_seg.encoders import alexnet, mark_encoder, vgg16
 from keras_seg.layers import CropLike
 from keras_seg.models.blocks import cropped_model, read_image
-from keras_seg.models.fcn import AT_ONCE, TORCH_NAMES, fully_convolutional, score, scored_skips, upsample
+from keras_seg.models.fcn import (
+    AT_ONCE,
+    AT_ONCE_FROM_SCRATCH,
+    FROM_SCRATCH,
+    TORCH_NAMES,
+    fully_convolutional,
+    score,
+    scored_skips,
+    upsample,
+)
 from keras_seg.rows import Network, Published
 
 PADDING = 100
@@ -85,7 +94,13 @@ def _row(name, parameters, authors_name, file, options, digest=None, **known):
         classes=VOC_CLASSES,
     )
     return Network(
-        **{"builder": fcn_caffe, "encoder": "vgg16", "torch_names": TORCH_NAMES, **known},
+        **{
+            "builder": fcn_caffe,
+            "encoder": "vgg16",
+            "torch_names": TORCH_NAMES,
+            "from_scratch": FROM_SCRATCH,
+            **known,
+        },
         name=name,
         options=options,
         paper="1411.4038",
@@ -111,7 +126,14 @@ NETWORKS = (
     ),
     _row("fcn16_caffe", 134_357_354, "voc-fcn16s", "fcn16s-heavy-pascal", {"stride": 16}),
     _row("fcn32_caffe", 134_346_581, "voc-fcn32s", "fcn32s-heavy-pascal", {"stride": 32}),
-    _row("fcn8_atonce_caffe", 134_362_751, "voc-fcn8s-atonce", "fcn8s-atonce-pascal", AT_ONCE),
+    _row(
+        "fcn8_atonce_caffe",
+        134_362_751,
+        "voc-fcn8s-atonce",
+        "fcn8s-atonce-pascal",
+        AT_ONCE,
+        from_scratch=AT_ONCE_FROM_SCRATCH,
+    ),
     _row(
         "fcn_alexnet",
         56_954_261,

@@ -1,7 +1,7 @@
 """FCN on ResNet: torchvision's, with one head on the last stage, and FCN-8s with its skips."""
 
 from keras_seg.models.blocks import cropped_model, encode, fcn_head, segmentation_model
-from keras_seg.models.fcn import fuse, score, score_skip, upsample
+from keras_seg.models.fcn import AT_ONCE_FROM_SCRATCH, fuse, score, score_skip, upsample
 from keras_seg.models.torchvision import torchvision_network
 from keras_seg.pretrained.torch_names import (
     RESNET,
@@ -85,6 +85,7 @@ NETWORKS = (
         output_stride=32,
         parameters=23_710_367,
         reference="seed",
+        from_scratch=AT_ONCE_FROM_SCRATCH,
         torch_names=(
             *resnet_children(
                 ("features1", {**STEM_AND_FIRST, 5: 5}), ("features2", {None: 6}), ("features3", {None: 7})

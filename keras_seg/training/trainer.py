@@ -2,6 +2,7 @@
 
 import random
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -30,8 +31,9 @@ from keras_seg.training.loop.callbacks import (
 )
 from keras_seg.training.loop.error_texts import endings_explained, memory_explained
 from keras_seg.training.loop.finishing import finish
+from keras_seg.training.loop.first_weights import first_images
 from keras_seg.training.loop.fitting import fit, validation_cost
-from keras_seg.training.loop.measuring import with_preprocessing
+from keras_seg.training.loop.measuring import for_first_weights
 from keras_seg.training.loop.signals import StoppedError, StopRequests, StopWhenDiverged
 from keras_seg.training.loop.tensorboard import tensorboard_callbacks
 from keras_seg.training.optim.class_weights import class_weights
@@ -221,7 +223,7 @@ def _train(config, replicas, resume, asks_for_epochs, report, held, objects):
     if weights is not None:
         report(f"class weights: {', '.join(f'{weight:.3g}' for weight in weights)}")
     if resume is None and objects.model is None:
-        config = with_preprocessing(config, dataset, report)
+        config = for_first_weights(config, dataset, report)
     if objects.augment is not None:  # An error in it is raised before anything is written.
         train_batches(dataset, config.image_size, config.batch_size, augment=objects.augment)
     with memory_explained():
@@ -234,6 +236,7 @@ def _train(config, replicas, resume, asks_for_epochs, report, held, objects):
             weights=weights,
             replicas=replicas,
             objects=objects,
+            images=None if has_streams(dataset) else partial(first_images, dataset, config),
         )
     with replicas.together():
         run = _open_run(config, dataset, resume, replicas, held)

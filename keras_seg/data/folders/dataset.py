@@ -14,7 +14,7 @@ from keras_seg.data.folders.pairs import IMAGE_SUFFIXES, LIST_SUFFIXES
 from keras_seg.data.folders.values import are_colored, classes_of_values, scan_masks
 from keras_seg.data.formats.bands import other_kind_text
 from keras_seg.data.samples import RGB, ArraySample, Dataset, ImageKind, default_names
-from keras_seg.data.shapes import draw_shapes
+from keras_seg.data.shapes import SIZE, draw_shapes
 from keras_seg.errors import InputError
 from keras_seg.palette import default_colors
 from keras_seg.rows import MAX_CHANNELS
@@ -37,6 +37,7 @@ def load_dataset(
     channels=None,
     val_seed=None,
     split=None,
+    drawn_size=None,
 ):
     """Finds a data set; reads no picture, except all masks where only they can say what they mean.
 
@@ -62,6 +63,7 @@ def load_dataset(
         val_seed: of the part of train that becomes val; None: `seed`.
         split: the one that is needed, "train", "val" or "test": what is wrong with the pairs of others is
             left aside. None: all.
+        drawn_size: (height, width) in pixels of the pictures that the program draws; by default 64 x 64.
 
     Returns:
         Dataset.
@@ -70,7 +72,7 @@ def load_dataset(
         InputError: where the folder, its dataset.json or its pairs are not right.
     """
     if source is None or str(source) == "shapes":
-        dataset = draw_shapes(seed=seed)
+        dataset = draw_shapes(seed=seed, size=drawn_size or SIZE)
         if binary:
             with_background(Description(dataset.classes, binary=True))
         if channels is not None:
@@ -124,6 +126,7 @@ def dataset_of_settings(settings, source=None, **changed):
     options = {name: settings.get(name) for name in MEANINGS}
     options["seed"] = settings.get("seed", 0)
     options["val_fraction"] = settings.get("val_fraction", 0.2)
+    options["drawn_size"] = settings.get("image_size")
     options["reduce_zero_label"] = options["reduce_zero_label"] or None  # False leaves it to dataset.json.
     return load_dataset(settings.get("data") if source is None else source, **{**options, **changed})
 

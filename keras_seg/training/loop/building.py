@@ -15,6 +15,7 @@ from keras_seg.models import build_model
 from keras_seg.pretrained import load_weights, resolve_weights
 from keras_seg.training.distributed.distribution import Replicas, replica_sum
 from keras_seg.training.distributed.replicated_model import replicated
+from keras_seg.training.loop.first_weights import silence_residuals, standardize
 from keras_seg.training.loop.staging import load_stage
 from keras_seg.training.optim.optimizers import build_optimizer
 from keras_seg.training.optim.precision import keep_scores_in_float32
@@ -39,7 +40,16 @@ class Training(NamedTuple):
 
 
 def build_training(
-    config, logits, steps_per_epoch, *, fresh, report, weights=None, replicas=None, objects=NO_OBJECTS
+    config,
+    logits,
+    steps_per_epoch,
+    *,
+    fresh,
+    report,
+    weights=None,
+    replicas=None,
+    objects=NO_OBJECTS,
+    images=None,
 ):
     """Builds a network with its first weights, and compiles it.
 
@@ -52,6 +62,8 @@ def build_training(
         weights: Of the classes in the loss, None for 1 each.
         replicas: `Replicas`; None for one.
         objects: `Objects` that take the place of settings.
+        images: Function that returns training images `[B, H, W, C]`, to which random weights are fitted
+            (`loop.first_weights`); None: they stay as the layers drew them.
 
     Returns:
         A `Training`.
@@ -63,7 +75,7 @@ def build_training(
     with replicas.scope():
         network = objects.model or build_network(config, logits)
         if fresh and objects.model is None:
-            _initialize(network, config, report)
+            _initialize(network, config, report, images)
         if config.freeze_encoder:
             _freeze(network, config.freeze_encoder)
         # Asked for where it matters alone: a network of another package need not say it.
@@ -94,8 +106,8 @@ def _freeze(network, stages):
         raise InputError(f"{flag}: {error}") from None
 
 
-def _initialize(model, config, report):
-    """Gives the network a stage's weights, or the encoder its pretrained ones, if there are any."""
+def _initialize(model, config, report, images):
+    """Gives the network a stage's weights or the encoder its pretrained ones; else prepares random ones."""
     if config.init_from is not None:
         report(load_stage(model, config.init_from))
         return
@@ -103,6 +115,9 @@ def _initialize(model, config, report):
     report(line)
     if path is not None:
         report(load_weights(model, path))
+    elif images is not None and not config.recipe:
+        silence_residuals(model)
+        standardize(model, images())
 
 
 def first_weights(model, config):

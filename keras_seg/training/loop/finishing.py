@@ -1,12 +1,17 @@
 """What a run ends with: figures, pictures and the export of its best model."""
 
+import numpy as np
+
 from keras_seg.data import eval_batches
 from keras_seg.evaluation import evaluate, write_metrics
 from keras_seg.evaluation.tables import fraction
 from keras_seg.inference import Predictor
+from keras_seg.metrics import scores
 from keras_seg.serving import export_saved_model, next_version
 from keras_seg.training.loop.pictures import draw_curves, draw_samples
 from keras_seg.training.run_state.run_folder import note_finished
+
+MARGIN = 0.005  # Of mean IoU: a few pixels of other classes are no better.
 
 
 def finish(run, dataset, progress, report):
@@ -28,10 +33,38 @@ def finish(run, dataset, progress, report):
     options = {"threshold": run.threshold, "depth": dataset.images.depth}
     export_saved_model(model, version, classes=dataset.classes, colors=dataset.colors, **options)
     note_finished(run, progress.step)
+    if line := learnt_nothing(metrics):
+        report(line)
     if metrics["mean_iou"] is None:
         report("no pixel of the validation masks is labeled, so the last model was kept")
     report(
         f"best validation mean IoU {fraction(metrics['mean_iou'])}, pixel accuracy "
         f"{fraction(metrics['pixel_accuracy'])}; {run.path} holds metrics.json, history.csv, curves.png, "
         f"samples.png, best.keras and {version.relative_to(run.path)}"
+    )
+
+
+def learnt_nothing(metrics):
+    """Says what to try where a network is no better than one that gives every pixel the commonest class.
+
+    Args:
+        metrics: Of `evaluate`.
+
+    Returns:
+        One line, or None.
+    """
+    pixels = np.sum(metrics["confusion"], axis=1)
+    if np.count_nonzero(pixels) < 2:
+        return None
+    commonest = int(np.argmax(pixels))
+    constant = np.zeros((len(pixels), len(pixels)))
+    constant[:, commonest] = pixels
+    baseline = float(scores(constant)["mean_iou"])
+    if metrics["mean_iou"] > baseline + MARGIN:
+        return None
+    return (
+        f"warning: mean IoU {fraction(metrics['mean_iou'])} is no better than {fraction(baseline)}, which "
+        f"labeling every pixel {metrics['classes'][commonest]['name']} gives: the network has learnt nothing "
+        "yet; try more --epochs, a --learning-rate of a third, pretrained --weights, or --loss ce+dice where "
+        "classes are rare"
     )

@@ -122,7 +122,7 @@ class RecipeSettings:
         on_shapes=(64, 64),
         least=1,
         unit=("H", "W"),
-        help="height and width in pixels of the crops that are trained on",
+        help="height and width in pixels of the crops that are trained on; shapes is drawn at this size",
     )
     batch_size: int | None = optional(8, least=1, help="images a step")
     accumulate: int | None = optional(1, least=1, help="batches whose mean gradient makes one update")
