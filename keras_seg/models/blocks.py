@@ -6,6 +6,10 @@ from keras import layers
 from keras_seg import registry
 from keras_seg.encoders import mark_encoder
 from keras_seg.layers import CropLike, Preprocessing, ResizeLike, preprocessing_options
+from keras_seg.rows import LearningRate
+
+# Of networks on ResNets: from scratch a higher rate than others.
+RESNET_RATES = LearningRate(shapes=1e-3)
 
 
 def read_image(input_shape, preprocessing):

@@ -3,7 +3,7 @@
 from keras import layers
 
 from keras_seg.layers import ResizeLike
-from keras_seg.models.blocks import classify, conv_bn_relu, encode, fcn_head, segmentation_model
+from keras_seg.models.blocks import RESNET_RATES, classify, conv_bn_relu, encode, fcn_head, segmentation_model
 from keras_seg.models.torchvision import torchvision_network
 from keras_seg.pretrained.torch_names import (
     RESNET,
@@ -121,6 +121,7 @@ NETWORKS = (
         deeplabv3,
         paper="1706.05587",
         parameters=39_638_869,
+        learning_rate=RESNET_RATES,
         reference="seed",
         torch_names=(
             *WHOLE_BACKBONE,
@@ -136,6 +137,7 @@ NETWORKS = (
         deeplabv3plus,
         paper="1802.02611",
         parameters=40_352_181,
+        learning_rate=RESNET_RATES,
         reference="seed",
         torch_names=(
             *resnet_children(("feature1", STEM_AND_FIRST), ("feature2", {0: 5, 1: 6, 2: 7})),

@@ -4,7 +4,7 @@ from keras import layers
 
 from keras_seg.encoders import mark_encoder
 from keras_seg.encoders.vgg16 import convolutions
-from keras_seg.models.blocks import classify, encode, read_image, segmentation_model
+from keras_seg.models.blocks import RESNET_RATES, classify, encode, read_image, segmentation_model
 from keras_seg.models.fcn import FROM_SCRATCH
 from keras_seg.pretrained.torch_names import VGG16_CAFFE, WHOLE_BACKBONE, vgg16_sequence
 from keras_seg.rows import Network
@@ -102,6 +102,7 @@ NETWORKS = (
         deeplabv2,
         paper="1606.00915",
         parameters=25_056_404,
+        learning_rate=RESNET_RATES,
         reference="seed",
         torch_names=(*WHOLE_BACKBONE, (r"aspp\.(\d)", r"aspp_\1")),
     ),

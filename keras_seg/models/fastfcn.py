@@ -3,7 +3,7 @@
 from keras import layers
 
 from keras_seg.layers import ResizeLike
-from keras_seg.models.blocks import classify, conv_bn_relu, encode, segmentation_model
+from keras_seg.models.blocks import RESNET_RATES, classify, conv_bn_relu, encode, segmentation_model
 from keras_seg.models.deeplab import aspp, refine_by_low_level
 from keras_seg.pretrained.torch_names import STEM_AND_FIRST, atrous_pyramid, resnet_children
 from keras_seg.rows import Network
@@ -84,6 +84,7 @@ NETWORKS = (
         fastfcn,
         paper="1903.11816",
         parameters=85_185_973,
+        learning_rate=RESNET_RATES,
         reference="seed",
         torch_names=(
             *resnet_children(

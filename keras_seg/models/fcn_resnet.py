@@ -1,6 +1,6 @@
 """FCN on ResNet: torchvision's, with one head on the last stage, and FCN-8s with its skips."""
 
-from keras_seg.models.blocks import cropped_model, encode, fcn_head, segmentation_model
+from keras_seg.models.blocks import RESNET_RATES, cropped_model, encode, fcn_head, segmentation_model
 from keras_seg.models.fcn import AT_ONCE_FROM_SCRATCH, fuse, score, score_skip, upsample
 from keras_seg.models.torchvision import torchvision_network
 from keras_seg.pretrained.torch_names import (
@@ -84,6 +84,7 @@ NETWORKS = (
         paper="1411.4038",
         output_stride=32,
         parameters=23_710_367,
+        learning_rate=RESNET_RATES,
         reference="seed",
         from_scratch=AT_ONCE_FROM_SCRATCH,
         torch_names=(

@@ -3,7 +3,7 @@
 from keras import layers
 
 from keras_seg.layers import AdaptiveAveragePooling2D, ResizeLike
-from keras_seg.models.blocks import classify, conv_bn_relu, encode, fcn_head, segmentation_model
+from keras_seg.models.blocks import RESNET_RATES, classify, conv_bn_relu, encode, fcn_head, segmentation_model
 from keras_seg.pretrained.torch_names import WHOLE_BACKBONE
 from keras_seg.rows import Network
 
@@ -50,6 +50,7 @@ NETWORKS = (
         pspnet,
         paper="1612.01105",
         parameters=46_592_597,
+        learning_rate=RESNET_RATES,
         reference="seed",
         torch_names=(
             *WHOLE_BACKBONE,

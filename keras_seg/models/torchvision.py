@@ -1,6 +1,7 @@
 """What torchvision's segmentation networks have in common."""
 
 from keras_seg.classes import VOC_CLASSES
+from keras_seg.models.blocks import RESNET_RATES
 from keras_seg.rows import Network, Published
 
 
@@ -28,6 +29,7 @@ def torchvision_network(name, builder, options, digest, **known):
         builder,
         options,
         counted={"aux_head": True},
+        learning_rate=RESNET_RATES,
         reference="torchvision",
         fixture=f"torchvision-{name}",
         weights=(file,),

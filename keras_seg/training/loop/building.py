@@ -117,7 +117,7 @@ def _initialize(model, config, report, images):
         report(load_weights(model, path))
     elif images is not None and not config.recipe:
         silence_residuals(model)
-        standardize(model, images())
+        standardize(model, images)
 
 
 def first_weights(model, config):

@@ -70,7 +70,7 @@ def standardize(network, images):
 
     Args:
         network: A network of random weights; changed in place.
-        images: Of the training, `[B, H, W, C]`.
+        images: Function that returns images of the training, `[B, H, W, C]`.
 
     Returns:
         Names of the convolutions; none in a network that has batch normalizations.
@@ -79,8 +79,9 @@ def standardize(network, images):
         return []
     rectified = {id(layer.input) for layer in network.layers if isinstance(layer, layers.ReLU)}
     found = [layer for layer in network.layers if _is_rectified(layer, rectified)]
+    batch = images() if found else None
     for layer in found:
-        mean, deviation = _moments(network, layer, images)
+        mean, deviation = _moments(network, layer, batch)
         deviation = ops.where(deviation < SMALLEST, 1.0, deviation) / DEVIATION
         layer.kernel.assign(layer.kernel / deviation)
         layer.bias.assign((layer.bias - mean) / deviation)
