@@ -16,7 +16,7 @@ FLOORS = {
     "acceleration": 1, "data": 1, "pretrained": 1,
     "encoders": 2, "runs": 2,
     "inference": 3, "models": 3,
-    "evaluation": 4, "serving": 4,
+    "batch": 4, "evaluation": 4, "serving": 4,
     "training": 5,
     "benchmark": 6,
     "cli": 7, "registration": 7,

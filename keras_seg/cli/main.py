@@ -6,6 +6,7 @@ import sys
 
 from keras_seg import __version__
 from keras_seg.cli import (
+    batch,
     benchmark,
     convert,
     doctor,
@@ -25,6 +26,7 @@ COMMANDS = {
     "train": train,
     "predict": predict,
     "evaluate": evaluate,
+    "batch": batch,
     "export": export,
     "models": models,
     "doctor": doctor,

@@ -50,6 +50,19 @@ def write_image(path, image):
     _write(path, picture)
 
 
+def encode_png(image):
+    """Returns the bytes of an RGB or grey image, or of class ids, as PNG.
+
+    Raises:
+        InputError: it has more pixels than PNG holds.
+    """
+    picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    is_encoded, contents = cv2.imencode(".png", picture)
+    if not is_encoded:
+        raise InputError(f"{image.shape[1]} x {image.shape[0]} pixels are more than PNG holds")
+    return contents.tobytes()
+
+
 def drawing_path(path, image):
     """`path` with the suffix for a picture of this size: .jpg, or .png for what no JPEG holds."""
     return path.with_name(f"{path.name}{'.jpg' if max(image.shape[:2]) <= MAX_JPEG_SIDE else '.png'}")

@@ -1,0 +1,156 @@
+"""What each worker of a job does: reads images, labels them, writes masks and tells what became of them."""
+
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from keras_seg.errors import InputError
+
+AHEAD = 16  # Images that are read and decoded at a time.
+TOGETHER = 1 << 20  # Pixels that go through the network at once, of images of one size.
+
+
+class Worker:
+    """Labels images with one Predictor, which lives as long as the worker.
+
+    Args:
+        run: {name of a file: its bytes} of the run folder, so that no disk need be shared; in Ray's object
+            store, in a list, which Ray does not open.
+        target: Address of the target folder.
+        version: The model's, for the manifest.
+        cores: Threads to compute with; None as TensorFlow chooses.
+        options: Keyword arguments of `Predictor`.
+        wanted: Which of `"confidence"` and `"overlay"` to write besides masks.
+    """
+
+    def __init__(self, run, target, version, cores, options, wanted):
+        # A worker is a process of its own, and TensorFlow is imported in it alone.
+        from keras_seg.cli.quiet import import_tensorflow
+
+        import_tensorflow("inference")
+        import tensorflow as tf
+
+        if cores is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(cores)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        import ray
+
+        from keras_seg.batch.targets import Target
+        from keras_seg.inference import Predictor
+        from keras_seg.runs import Run
+
+        with tempfile.TemporaryDirectory() as folder:
+            for name, contents in ray.get(run[0]).items():
+                Path(folder, name).write_bytes(contents)
+            self._predictor = Predictor(Run.open(folder), **options)
+        self._target, self._version, self._wanted = Target(target), version, wanted
+        self._pool = ThreadPoolExecutor(max(2, cores or 0))
+
+    def __call__(self, block):
+        """Labels the images of a block.
+
+        Args:
+            block: {"path": array of addresses}.
+
+        Returns:
+            {"status": array of what became of each}; the rows themselves are in the manifest.
+        """
+        import numpy as np
+
+        from keras_seg.batch.manifest import write_part
+
+        paths, rows = [str(path) for path in block["path"]], []
+        for start in range(0, len(paths), AHEAD):
+            rows += self._label(paths[start : start + AHEAD])
+        write_part(self._target, rows)
+        return {"status": np.array([row["status"] for row in rows])}
+
+    def _label(self, paths):
+        started = time.perf_counter()
+        images = list(self._pool.map(self._read, paths))
+        rows = {path: _failed(path, image) for path, image in images if isinstance(image, str)}
+        for group in _of_one_size([pair for pair in images if not isinstance(pair[1], str)]):
+            rows.update(self._predict(group))
+        share = (time.perf_counter() - started) / len(paths)
+        return [{**rows[path], "model_version": self._version, "seconds": share} for path in paths]
+
+    def _read(self, path):
+        """Returns the path, and its image or the line that says what is wrong with it."""
+        from keras_seg.batch.sources import read
+        from keras_seg.data.formats.reading import decode_image_bytes, read_bytes
+
+        try:
+            contents = read(path) if "://" in path else read_bytes(path)
+            return path, decode_image_bytes(path, contents, self._predictor.images)
+        except InputError as error:
+            return path, str(error)
+        except Exception as error:  # Each store has exceptions of its own.
+            return path, f"{path}: cannot be read ({str(error) or type(error).__name__})"
+
+    def _predict(self, group):
+        """Labels images of one size and writes their masks; yields a path and its row each."""
+        import numpy as np
+
+        try:
+            found = self._predictor.predict_batch(np.stack([image for _, image in group]))
+        except (InputError, ValueError) as error:
+            if len(group) > 1:
+                for pair in group:
+                    yield from self._predict([pair])
+                return
+            path = group[0][0]
+            yield path, _failed(path, f"{path}: {error}".replace(f"{path}: {path}: ", f"{path}: "))
+            return
+        for (path, image), mask, confidence in zip(group, found.mask, found.confidence, strict=True):
+            yield path, self._write(path, image, mask, confidence)
+
+    def _write(self, path, image, mask, confidence):
+        """Writes all that is wanted of an image, its mask last; returns its row."""
+        import numpy as np
+
+        from keras_seg import palette
+        from keras_seg.batch.manifest import DONE
+        from keras_seg.batch.targets import target_name
+
+        name = target_name(path)
+        if "confidence" in self._wanted:
+            self._write_image(f"confidence/{name}.png", np.rint(confidence * 255).astype(np.uint8))
+        if "overlay" in self._wanted:
+            drawing = palette.overlay(image, mask, self._predictor.colors)
+            self._write_image(f"overlays/{name}.png", drawing)
+        self._write_image(f"masks/{name}.png", mask)
+        counts = np.bincount(mask.ravel(), minlength=self._predictor.num_classes)
+        return {
+            "path": path,
+            "status": DONE,
+            "error": None,
+            "mask": f"masks/{name}.png",
+            "height": mask.shape[0],
+            "width": mask.shape[1],
+            "pixels": counts.tolist(),
+            "mean_confidence": float(confidence.mean()),
+        }
+
+    def _write_image(self, name, image):
+        from keras_seg.inference.images import encode_png
+
+        self._target.write(name, encode_png(image))
+
+
+def _failed(path, line):
+    from keras_seg.batch.manifest import FAILED
+
+    empty = dict.fromkeys(("mask", "height", "width", "pixels", "mean_confidence"))
+    return {"path": path, "status": FAILED, "error": line, **empty}
+
+
+def _of_one_size(pairs):
+    """Yields lists of pairs whose images have one size, of at most `TOGETHER` pixels or one image."""
+    groups = {}
+    for path, image in pairs:
+        group = groups.setdefault(image.shape, [])
+        group.append((path, image))
+        if (len(group) + 1) * image.shape[0] * image.shape[1] > TOGETHER:
+            yield groups.pop(image.shape)
+    yield from groups.values()
