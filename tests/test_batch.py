@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import cv2
 import numpy as np
@@ -20,9 +21,10 @@ pytest.importorskip("fsspec")
 import pyarrow as pa
 from pyarrow import parquet
 
-from keras_seg.batch import manifest, sources
+from keras_seg.batch import Workers, counts_of_workers, manifest, sources
 from keras_seg.batch.targets import Target, target_name
 from keras_seg.data import read_image
+from keras_seg.evaluation import evaluate_run
 
 SIZES = ((24, 32), (32, 24), (17, 19))
 
@@ -174,6 +176,15 @@ def test_a_job_labels_as_the_predictor_does_and_goes_on(tmp_path, run, capsys):
     assert main([*command[:-1], str(tmp_path)]) == 2
     assert "lies in the target" in capsys.readouterr().err
     assert json.loads((output / "job.json").read_text())["classes"] == list(run.classes)
+
+
+def test_workers_count_what_one_process_counts(run, capsys):
+    here = evaluate_run(run)
+    there = evaluate_run(run, engine=partial(counts_of_workers, workers=Workers(count=1)))
+    assert there["num_images"] == 3 and there["num_pixels"] > 1000
+    assert there == here
+    assert main(["evaluate", "--run", str(run.path), "--engine", "ray", "--report"]) == 2
+    assert "--report shows the images" in capsys.readouterr().err
 
 
 def test_no_cluster_at_an_address_is_one_line(tmp_path, run, images, capsys):

@@ -1,4 +1,4 @@
-"""What each worker of a job does: reads images, labels them, writes masks and tells what became of them."""
+"""What each worker of a job does: reads images, labels them, writes masks and what became of them."""
 
 import tempfile
 import time
@@ -11,39 +11,46 @@ AHEAD = 16  # Images that are read and decoded at a time.
 TOGETHER = 1 << 20  # Pixels that go through the network at once, of images of one size.
 
 
-class Worker:
+def load_predictor(run, cores, options):
+    """Makes the Predictor of a worker, which is a process of its own.
+
+    Args:
+        run: List of the reference to `run_files` in Ray's object store, as `Cluster.share` gives it.
+        cores: Threads to compute with; None as TensorFlow chooses.
+        options: Keyword arguments of `Predictor`.
+    """
+    from keras_seg.cli.quiet import import_tensorflow
+
+    import_tensorflow("inference")
+    import ray
+    import tensorflow as tf
+
+    if cores is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(cores)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    from keras_seg.inference import Predictor
+    from keras_seg.runs import Run
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name, contents in ray.get(run[0]).items():
+            Path(folder, name).write_bytes(contents)
+        return Predictor(Run.open(folder), **options)
+
+
+class Labeler:
     """Labels images with one Predictor, which lives as long as the worker.
 
     Args:
-        run: {name of a file: its bytes} of the run folder, so that no disk need be shared; in Ray's object
-            store, in a list, which Ray does not open.
+        run, cores, options: As for `load_predictor`.
         target: Address of the target folder.
         version: The model's, for the manifest.
-        cores: Threads to compute with; None as TensorFlow chooses.
-        options: Keyword arguments of `Predictor`.
         wanted: Which of `"confidence"` and `"overlay"` to write besides masks.
     """
 
-    def __init__(self, run, target, version, cores, options, wanted):
-        # A worker is a process of its own, and TensorFlow is imported in it alone.
-        from keras_seg.cli.quiet import import_tensorflow
-
-        import_tensorflow("inference")
-        import tensorflow as tf
-
-        if cores is not None:
-            tf.config.threading.set_intra_op_parallelism_threads(cores)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
-        import ray
-
+    def __init__(self, run, cores, options, target, version, wanted):
         from keras_seg.batch.targets import Target
-        from keras_seg.inference import Predictor
-        from keras_seg.runs import Run
 
-        with tempfile.TemporaryDirectory() as folder:
-            for name, contents in ray.get(run[0]).items():
-                Path(folder, name).write_bytes(contents)
-            self._predictor = Predictor(Run.open(folder), **options)
+        self._predictor = load_predictor(run, cores, options)
         self._target, self._version, self._wanted = Target(target), version, wanted
         self._pool = ThreadPoolExecutor(max(2, cores or 0))
 
@@ -51,20 +58,18 @@ class Worker:
         """Labels the images of a block.
 
         Args:
-            block: {"path": array of addresses}.
+            block: {"item": array of addresses}.
 
         Returns:
-            {"status": array of what became of each}; the rows themselves are in the manifest.
+            The same; what became of them is in the manifest.
         """
-        import numpy as np
-
         from keras_seg.batch.manifest import write_part
 
-        paths, rows = [str(path) for path in block["path"]], []
+        paths, rows = [str(path) for path in block["item"]], []
         for start in range(0, len(paths), AHEAD):
             rows += self._label(paths[start : start + AHEAD])
         write_part(self._target, rows)
-        return {"status": np.array([row["status"] for row in rows])}
+        return block
 
     def _label(self, paths):
         started = time.perf_counter()

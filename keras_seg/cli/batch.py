@@ -28,37 +28,44 @@ def add_arguments(parser):
     parser.add_argument("--confidence", action="store_true", help="also write each pixel's confidence")
     parser.add_argument("--overlay", action="store_true", help="also write the classes drawn over the image")
     parser.add_argument("--retry", action="store_true", help="try images again that failed before")
+    add_worker_flags(parser)
+    add_inference_flags(parser)
+
+
+def add_worker_flags(parser):
+    """Adds the flags of `Workers`, which `evaluate` has too."""
     parser.add_argument(
-        "--address",
-        metavar="RAY",
-        help="cluster, as ray://HOST:10001 or HOST:6379 (default: this machine)",
+        "--address", metavar="RAY", help="cluster, as ray://HOST:10001 or HOST:6379 (default: this machine)"
     )
     parser.add_argument(
         "--workers", metavar="N", type=int, help="(default: one a GPU, else as cores and memory allow)"
     )
     parser.add_argument("--cores", metavar="N", type=int, default=1, help="of each worker (default: 1)")
-    add_inference_flags(parser)
 
 
-def run(arguments):
-    """Labels what is left of the job."""
+def workers_of(arguments):
+    """Returns the `Workers` of the flags; raises InputError where they are out of range."""
     for name in ("workers", "cores"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise InputError(f"--{name} must be 1 or more, received {value}")
+    return {"address": arguments.address, "count": arguments.workers, "cores": arguments.cores}
+
+
+def run(arguments):
+    """Labels what is left of the job."""
+    workers = workers_of(arguments)
     from tqdm import tqdm
 
     from keras_seg.cli.quiet import quiet_start
 
     with quiet_start():
-        from keras_seg.batch import label_images
+        from keras_seg.batch import Workers, label_images
     summary = label_images(
         arguments.run_folder,
         arguments.sources,
         arguments.output,
-        address=arguments.address,
-        workers=arguments.workers,
-        cores=arguments.cores,
+        workers=Workers(**workers),
         column=arguments.column,
         confidence=arguments.confidence,
         overlay=arguments.overlay,

@@ -4,6 +4,7 @@ import itertools
 from functools import partial
 from pathlib import Path
 
+from keras_seg.cli.batch import add_worker_flags, workers_of
 from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.cli.train_flags import MASK_SETTINGS, add_mask_flags, mask_options
@@ -43,6 +44,13 @@ def add_arguments(parser):
     parser.add_argument(
         "--report", action="store_true", help=f"also write RUN/{REPORT}.html, a page for the browser"
     )
+    parser.add_argument(
+        "--engine",
+        metavar="here|ray",
+        default="here",
+        help="ray: by several workers, as `batch`, with the same figures (default: here)",
+    )
+    add_worker_flags(parser)
     add_inference_flags(parser)
 
 
@@ -50,6 +58,11 @@ def run(arguments):
     """Evaluates, prints the tables and writes the figures."""
     if arguments.output and len(arguments.run_folders) > 1:
         raise InputError("--output is for one run; each run's figures go into its folder")
+    if arguments.engine not in ("here", "ray"):
+        raise InputError(f"--engine must be here or ray, received {arguments.engine}")
+    if arguments.engine == "ray" and arguments.report:
+        raise InputError("--report shows the images, which --engine ray leaves with the workers; drop one")
+    workers = workers_of(arguments)
     import_tensorflow("inference")
     from tqdm import tqdm
 
@@ -88,6 +101,7 @@ def run(arguments):
             gallery=gallery,
             strict=arguments.strict,
             report=print,
+            engine=_engine(workers) if arguments.engine == "ray" else None,
             **options,
         )
         print(format_table(metrics))
@@ -164,3 +178,11 @@ def _check_comparable(runs, data):
 
 def _trained_on(run):
     return run.config.get("data") or SHAPES
+
+
+def _engine(workers):
+    """Returns the engine that has Ray's workers count."""
+    # Imported here since it takes an extra.
+    from keras_seg.batch import Workers, counts_of_workers
+
+    return partial(counts_of_workers, workers=Workers(**workers))

@@ -1,5 +1,7 @@
 """What is counted of each picture, so that every figure of a data set follows from it at the end."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from keras_seg.errors import InputError
@@ -37,6 +39,45 @@ def confusion(truth, predicted, num_classes):
     return cells.reshape(num_classes, num_classes)
 
 
+class ImageCounts(NamedTuple):
+    """Counts of one picture.
+
+    Attributes:
+        matrix: int64 [C, C], row = truth, column = prediction.
+        boundary: int64 [2, C], as `boundary_counts`.
+        calibration: float64 [BINS, 3]: pixels, the sum of their confidence, and how many are right, of the
+            pixels whose confidence is in a bin; the bins part 0..1 evenly.
+    """
+
+    matrix: np.ndarray
+    boundary: np.ndarray
+    calibration: np.ndarray
+
+
+def count_image(truth, prediction, num_classes):
+    """Counts one picture.
+
+    Args:
+        truth: integer class ids [H, W], 255 ignored.
+        prediction: Prediction of it.
+        num_classes: number of classes C.
+
+    Returns:
+        ImageCounts.
+
+    Raises:
+        InputError: the truth holds an id that is no class.
+    """
+    matrix = confusion(truth, prediction.mask, num_classes)
+    boundary = boundary_counts(truth, prediction.mask, num_classes)
+    counted = truth != IGNORE
+    confidence = prediction.confidence[counted].astype(np.float64)
+    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    is_right = prediction.mask[counted] == truth[counted]
+    columns = [np.bincount(bins, weights, BINS) for weights in (None, confidence, is_right)]
+    return ImageCounts(matrix, boundary, np.stack(columns, axis=1))
+
+
 class Counts:
     """Counts over a data set, picture by picture.
 
@@ -44,10 +85,7 @@ class Counts:
         num_classes: number of classes C.
 
     Attributes:
-        matrix: int64 [C, C], row = truth, column = prediction.
-        boundary: int64 [2, C], as `boundary_counts`.
-        calibration: float64 [BINS, 3]: pixels, the sum of their confidence, and how many are right, of the
-            pixels whose confidence is in a bin; the bins part 0..1 evenly.
+        matrix, boundary, calibration: the sums of those of `ImageCounts`.
         images: list of int64 [3, C], one for each picture: pixels of each class that are right, that are in
             the truth, that are predicted.
     """
@@ -59,26 +97,13 @@ class Counts:
         self.calibration = np.zeros((BINS, 3))
         self.images = []
 
-    def add(self, truth, prediction):
-        """Adds a picture.
-
-        Args:
-            truth: integer class ids [H, W], 255 ignored.
-            prediction: Prediction of it.
-
-        Raises:
-            InputError: the truth holds an id that is no class.
-        """
-        matrix = confusion(truth, prediction.mask, self.num_classes)
+    def add(self, image):
+        """Adds the `ImageCounts` of a picture; the order of pictures decides the last digits of the sums."""
+        matrix = image.matrix
         self.matrix += matrix
         self.images.append(np.stack([matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)]))
-        self.boundary += boundary_counts(truth, prediction.mask, self.num_classes)
-        counted = truth != IGNORE
-        confidence = prediction.confidence[counted].astype(np.float64)
-        bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-        is_right = prediction.mask[counted] == truth[counted]
-        for place, weights in enumerate((None, confidence, is_right)):
-            self.calibration[:, place] += np.bincount(bins, weights, BINS)
+        self.boundary += image.boundary
+        self.calibration += image.calibration
 
 
 def calibration_error(calibration):

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_seg.data import Dataset, Sample, check_dataset, eval_batches
 from keras_seg.errors import InputError
-from keras_seg.evaluation.counts import Counts, calibration_error, intervals
+from keras_seg.evaluation.counts import Counts, calibration_error, count_image, intervals
 from keras_seg.inference import Prediction, Predictor
 from keras_seg.metrics import boundary_scores, scores
 
@@ -49,7 +49,7 @@ def evaluate(source, batches, classes, progress=iter, watch=None):
     for image, truth, mask, confidence in progress(_predicted(predictor, batches)):
         if watch is not None:
             watch(len(counts.images), image, truth, mask)
-        counts.add(truth, Prediction(mask, confidence))
+        counts.add(count_image(truth, Prediction(mask, confidence), num_classes))
     return _metrics(counts, classes)
 
 
@@ -109,6 +109,7 @@ def evaluate_run(
     reduce_zero_label=None,
     strict=False,
     report=None,
+    engine=None,
     **options,
 ):
     """Measures a run's best model on a split of a data set.
@@ -124,6 +125,8 @@ def evaluate_run(
             they meant when the run was trained.
         strict: whether an image that is there twice is an error, as for `check_dataset`.
         report: function that is given each warning, a line.
+        engine: function of the run, the Dataset, the split and `options` that yields the `ImageCounts` of
+            each picture in their order, such as `batch.counts_of_workers`; None: they are predicted here.
         **options: `averaging`, `crf` and `threshold` of `Predictor`.
 
     Returns:
@@ -140,10 +143,19 @@ def evaluate_run(
     for line in check_dataset(dataset, splits=[split], strict=strict):
         if report:
             report(f"warning: {line}")
+    if engine is not None:
+        counts = Counts(len(run.classes))
+        for image in (progress or _as_it_is)(engine(run, dataset, split, options), total=len(names)):
+            counts.add(image)
+        return _metrics(counts, run.classes)
     watch = gallery and (lambda number, *pictures: gallery.add(names[number], *pictures))
     progress = partial(progress, total=len(names)) if progress else iter
     predictor = Predictor(run, **options)
     return evaluate(predictor, eval_batches(dataset, split), run.classes, progress, watch)
+
+
+def _as_it_is(images, total):
+    return images
 
 
 def _name(sample):
