@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import socket
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -122,6 +123,7 @@ def connected(workers, run):
         store = STORE + 2 * run.best_path.stat().st_size
         options |= {"include_dashboard": False, "object_store_memory": store}
     try:
+        _knock(workers.address)
         ray.init(workers.address or "local", **options)
     except Exception as error:  # Ray has no exception of its own for it.
         line = next(iter(str(error).splitlines()), type(error).__name__)
@@ -131,6 +133,13 @@ def connected(workers, run):
         yield Cluster(ray, workers)
     finally:
         ray.shutdown()
+
+
+def _knock(address):
+    """Raises OSError where nothing answers at HOST:PORT, for which Ray itself would wait minutes."""
+    host, _, port = (address or "").rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def run_files(run):
