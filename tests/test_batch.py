@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from functools import partial
 
 import cv2
 import numpy as np
@@ -21,10 +20,9 @@ pytest.importorskip("fsspec")
 import pyarrow as pa
 from pyarrow import parquet
 
-from keras_seg.batch import Workers, counts_of_workers, manifest, sources
+from keras_seg.batch import manifest, sources
 from keras_seg.batch.targets import Target, target_name
 from keras_seg.data import read_image
-from keras_seg.evaluation import evaluate_run
 
 SIZES = ((24, 32), (32, 24), (17, 19))
 
@@ -178,11 +176,19 @@ def test_a_job_labels_as_the_predictor_does_and_goes_on(tmp_path, run, capsys):
     assert json.loads((output / "job.json").read_text())["classes"] == list(run.classes)
 
 
-def test_workers_count_what_one_process_counts(run, capsys):
-    here = evaluate_run(run)
-    there = evaluate_run(run, engine=partial(counts_of_workers, workers=Workers(count=1)))
-    assert there["num_images"] == 3 and there["num_pixels"] > 1000
-    assert there == here
+def test_workers_count_what_one_process_counts(tmp_path, run):
+    found = []
+    for engine in ("here", "ray"):
+        output = tmp_path / f"{engine}.json"
+        words = ["evaluate", "--run", str(run.path), "--output", str(output), "--engine", engine]
+        # Each in a fresh process, as the command takes other kernels than these tests.
+        subprocess.run([sys.executable, "-m", "keras_seg", *words, "--workers", "1"], check=True)
+        found.append(json.loads(output.read_text()))
+    assert found[0]["num_images"] == 3 and found[0]["num_pixels"] > 1000
+    assert found[1] == found[0]
+
+
+def test_a_report_needs_the_images(run, capsys):
     assert main(["evaluate", "--run", str(run.path), "--engine", "ray", "--report"]) == 2
     assert "--report shows the images" in capsys.readouterr().err
 

@@ -1,11 +1,16 @@
 """A run's counts on a data set, by several workers: the same figures as by one process."""
 
+import itertools
+
 import numpy as np
 
 from keras_seg.batch.cluster import connected, run_files
 from keras_seg.batch.workers import load_predictor
 from keras_seg.data import read_sample
+from keras_seg.data.batches.pipeline import eval_batch_sizes
+from keras_seg.data.folders.index import headers_of
 from keras_seg.evaluation.counts import ImageCounts, count_image
+from keras_seg.inference import Prediction
 
 
 def counts_of_workers(run, dataset, split, options, workers):
@@ -26,14 +31,17 @@ def counts_of_workers(run, dataset, split, options, workers):
     Raises:
         InputError: As `connected`, or a mask holds an id that is no class.
     """
-    files = run_files(run)
+    files, samples = run_files(run), dataset.split(split)
+    # The batches of one process, since a network's last digits may depend on what goes through it together.
+    sizes = eval_batch_sizes(headers_of(samples, dataset))
+    ends = list(itertools.accumulate(sizes))
     with connected(workers, run) as cluster:
         settings = {
             "run": cluster.share(files),
-            "dataset": cluster.share((dataset, split)),
+            "dataset": cluster.share((dataset, samples, list(zip([0, *ends], ends, strict=False)))),
             "options": {"memory": cluster.memory, **options},
         }
-        for block in cluster.work(Counter, settings, list(range(len(dataset.split(split))))):
+        for block in cluster.work(Counter, settings, list(range(len(sizes)))):
             yield from map(ImageCounts, block["matrix"], block["boundary"], block["calibration"])
 
 
@@ -42,18 +50,17 @@ class Counter:
 
     Args:
         run, cores, options: As for `load_predictor`.
-        dataset: List of the reference to a Dataset and the name of a split.
+        dataset: List of the reference to a Dataset, its samples, and the first and the end of each batch.
     """
 
     def __init__(self, run, cores, options, dataset):
         import ray
 
         self._predictor = load_predictor(run, cores, options)
-        self._dataset, split = ray.get(dataset[0])
-        self._samples = self._dataset.split(split)
+        self._dataset, self._samples, self._batches = ray.get(dataset[0])
 
     def __call__(self, block):
-        """Counts some samples.
+        """Counts some batches.
 
         Args:
             block: {"item": array of their numbers}.
@@ -63,6 +70,10 @@ class Counter:
         """
         found = []
         for number in block["item"]:
-            image, truth = read_sample(self._samples[number], self._dataset)
-            found.append(count_image(truth, self._predictor.predict(image), self._predictor.num_classes))
+            pairs = [
+                read_sample(each, self._dataset) for each in self._samples[slice(*self._batches[number])]
+            ]
+            images, masks = map(np.stack, zip(*pairs, strict=True))
+            for truth, *prediction in zip(masks, *self._predictor.predict_batch(images), strict=True):
+                found.append(count_image(truth, Prediction(*prediction), self._predictor.num_classes))
         return {name: np.stack([getattr(each, name) for each in found]) for name in ImageCounts._fields}

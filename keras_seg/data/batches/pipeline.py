@@ -19,6 +19,7 @@ from keras_seg.palette import IGNORE
 
 AUTOTUNE = tf.data.AUTOTUNE
 _CACHED_PART = 1 / 4  # Of the memory that is free; the rest is for the model.
+EVAL_PIXELS = 1 << 18  # Of a batch of evaluation
 _FOREVER = 1 << 32  # Epochs
 
 
@@ -84,7 +85,15 @@ def train_batches(
     return _batch(_map(stream, prepare), sizes)
 
 
-def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18, share=WHOLE):
+def eval_batch_sizes(headers, max_pixels=EVAL_PIXELS):
+    """Returns how many samples of some `Header`s each batch of `eval_batches` has."""
+    sizes = []
+    for (height, width), run in itertools.groupby(header.size for header in headers):
+        sizes += _batch_sizes(len(list(run)), max(1, max_pixels // (height * width)))
+    return sizes
+
+
+def eval_batches(dataset, split="val", *, limit=None, max_pixels=EVAL_PIXELS, share=WHOLE):
     """Makes one pass over a split: whole images at their own size, in the split's order.
 
     Args:
@@ -103,10 +112,8 @@ def eval_batches(dataset, split="val", *, limit=None, max_pixels=1 << 18, share=
         chosen = [index * len(samples) // limit for index in range(limit)]
         is_stream = isinstance(samples, Stream)
         samples = samples.chosen(chosen) if is_stream else [samples[index] for index in chosen]
-    headers, sizes = headers_of(samples, dataset), []
-    for (height, width), run in itertools.groupby(header.size for header in headers):
-        most = max(1, max_pixels // (height * width))
-        sizes += _batch_sizes(len(list(run)), most)
+    headers = headers_of(samples, dataset)
+    sizes = eval_batch_sizes(headers, max_pixels)
     stored, load = make_loader(samples, headers, dataset)
     chosen, sizes, missing = turns_of_batches(share, sizes)
     stream = _map(select(stored.enumerate(), chosen), lambda _, element: load(*element))
