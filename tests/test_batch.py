@@ -176,6 +176,7 @@ def test_a_job_labels_as_the_predictor_does_and_goes_on(tmp_path, run, capsys):
     assert json.loads((output / "job.json").read_text())["classes"] == list(run.classes)
 
 
+@pytest.mark.long
 def test_workers_count_what_one_process_counts(tmp_path, run):
     found = []
     for engine in ("here", "ray"):

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from keras_seg.errors import InputError
+from keras_seg.process import prepare
 
 AHEAD = 16  # Images that are read and decoded at a time.
 TOGETHER = 1 << 20  # Pixels that go through the network at once, of images of one size.
@@ -19,9 +20,7 @@ def load_predictor(run, cores, options):
         cores: Threads to compute with; None as TensorFlow chooses.
         options: Keyword arguments of `Predictor`.
     """
-    from keras_seg.cli.quiet import import_tensorflow
-
-    import_tensorflow("inference")
+    prepare("inference")
     import ray
     import tensorflow as tf
 
