@@ -46,7 +46,8 @@ def test_the_name_of_a_class_is_no_formula_in_the_table_of_an_evaluation(tmp_pat
 
 
 def test_a_history_is_read_back_as_it_was_written(tmp_path):
-    rows = [{"epoch": 1, "loss": -0.1}, {"epoch": 2, "loss": 1e-30}]
+    losses, best = (-0.1, 1e-30), 0.5
+    rows = [{"epoch": epoch, "loss": loss, "val_mean_iou": best} for epoch, loss in enumerate(losses, 1)]
     write_history(tmp_path / "history.csv", rows)
     assert read_history(tmp_path / "history.csv") == rows
 
@@ -63,4 +64,4 @@ def test_csv_is_written_in_one_place():
             if isinstance(node, ast.Attribute) and node.attr in ("writer", "DictWriter"):
                 writers |= {path.name} if ast.unparse(node.value) == "csv" else set()
     # Lists of pairs begin with the path of a folder, and are read back as they are.
-    assert writers == {"spreadsheets.py", "sources.py"}
+    assert writers == {"spreadsheets.py", "pairs.py"}
