@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from keras_seg.data.folders.dataset import dataset_of_settings
 from keras_seg.data.formats.reading import read_image, read_pair
 from keras_seg.data.samples import RGB
 from keras_seg.errors import InputError
@@ -139,7 +140,8 @@ def run_images(run, split, count):
         InputError: the data is not there any more.
     """
     try:
-        dataset = run.dataset()
+        # Whose classes may have been given other names since.
+        dataset = run.dataset() if "dataset" in run.objects else dataset_of_settings(run.config)
         samples = dataset.split(split)[:count]
     except InputError as error:
         raise InputError(f"{error} (the run's own data; name other pictures with --images)") from None
