@@ -51,8 +51,12 @@ def applications():
     return {name: model for name, model in names.items() if hasattr(keras.applications, model)}
 
 
-def reference(model):
-    """Keras's network without its classifier, with random weights."""
+def reference(model, images):
+    """Keras's network without its classifier, with random weights.
+
+    Moving statistics are those of the maps, as in a trained network: with others the maps of a deep network
+    grow from block to block, and it makes something else of pixels that differ in their last digit.
+    """
     network = getattr(keras.applications, model)(include_top=False, weights=None, input_shape=(*SIZE, 3))
     chance = np.random.default_rng(3)
     for layer in _flat(network):
@@ -64,7 +68,18 @@ def reference(model):
         if isinstance(layer, layers.Normalization) and layer.weights:  # EfficientNet's.
             _, _, mean, deviation = PREPROCESSINGS["torch"]
             layer.set_weights([np.array(mean), np.array(deviation), np.array(0)])
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.0
+    network(preprocessed(model, images), training=True)
     return network
+
+
+def preprocessed(model, images):
+    """What a network of `keras.applications` takes for RGB in 0..255."""
+    for start, module in MODULES.items():
+        if model.startswith(start):
+            return importlib.import_module(f"keras.applications.{module}").preprocess_input(images.copy())
+    return images
 
 
 def write(network, path):
@@ -90,10 +105,7 @@ def expected_map(model, network, images):
             layer.finalize_state()
     if model == "Xception":
         network = _padded(network)
-    for start, module in MODULES.items():
-        if model.startswith(start):
-            images = importlib.import_module(f"keras.applications.{module}").preprocess_input(images.copy())
-    return np.asarray(network(images, training=False))
+    return np.asarray(network(preprocessed(model, images), training=False))
 
 
 def _padded(network):
@@ -120,7 +132,8 @@ def error(name):
         name: A key of `applications`.
     """
     row, model = encoders()[name], applications()[name]
-    network = reference(model)
+    images = np.random.default_rng(5).uniform(0, 255, (2, *SIZE, 3)).astype("float32")
+    network = reference(model, images)
     image = keras.Input((None, None, 3))
     pyramid = row.build(Preprocessing(row.preprocessing)(image), output_stride=32)
     ours = keras.Model(image, pyramid.c5)
@@ -129,7 +142,6 @@ def error(name):
         path = Path(folder) / file.name
         write(network, path)
         load_weights(ours, path)
-    images = np.random.default_rng(5).uniform(0, 255, (2, *SIZE, 3)).astype("float32")
     found, expected = np.asarray(ours(images, training=False)), expected_map(model, network, images)
     assert np.median(np.ptp(expected, axis=(1, 2))) > 0  # Else a constant would be compared.
     return float(np.abs(found - expected).max() / np.abs(expected).max())

@@ -166,12 +166,12 @@ def _drawn(dataset, size, options, count):
 def test_the_preview_takes_the_flags_and_defaults_of_training(tmp_path, capsys):
     target = tmp_path / "preview.png"
     command = ["preview", "--output", str(target), "--count", "2"]
-    shapes = load_dataset("shapes")
     augment = ["--image-size", "40", "48", "--no-flip", "--scales", "1", "1.5", "--color-factors", "0.5", "1"]
     options = Augmentation(flip=False, scales=(1.0, 1.5), color_factors=(0.5, 1.0))
     for flags, size, expected in (([], (64, 64), False), (augment, (40, 48), options)):
         assert main([*command, *flags]) == 0
-        np.testing.assert_array_equal(cv2.imread(str(target))[..., ::-1], _drawn(shapes, size, expected, 2))
+        drawn = _drawn(load_dataset("shapes", drawn_size=size), size, expected, 2)
+        np.testing.assert_array_equal(cv2.imread(str(target))[..., ::-1], drawn)
     assert main([*command, "--no-augment", "--blur", "1"]) == 2
     assert "--no-augment and --blur exclude each other; drop one" in capsys.readouterr().err
 

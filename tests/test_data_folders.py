@@ -130,8 +130,11 @@ def test_other_files_and_hidden_files_are_left_alone(tmp_path):
 
 @pytest.mark.parametrize("source", [None, "shapes"])
 def test_no_source_is_the_drawn_data_set(source, monkeypatch):
-    monkeypatch.setattr("keras_seg.data.folders.dataset.draw_shapes", lambda seed: ("drawn", seed))
-    assert load_dataset(source, seed=3) == ("drawn", 3)
+    monkeypatch.setattr(
+        "keras_seg.data.folders.dataset.draw_shapes", lambda seed, size: ("drawn", seed, size)
+    )
+    assert load_dataset(source, seed=3) == ("drawn", 3, (64, 64))
+    assert load_dataset(source, drawn_size=(32, 40)) == ("drawn", 0, (32, 40))
 
 
 def test_a_missing_split_is_named(tmp_path):

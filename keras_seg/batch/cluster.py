@@ -127,7 +127,7 @@ def connected(workers, run):
         ray.init(workers.address or "local", **options)
     except Exception as error:  # Ray has no exception of its own for it.
         line = next(iter(str(error).splitlines()), type(error).__name__)
-        cure = "start one with `ray start --head`, or leave --address out"
+        cure = "start one with Ray's `ray start`, or leave --address out"
         raise InputError(f"{workers.address}: no Ray cluster answers ({line}); {cure}") from None
     try:
         yield Cluster(ray, workers)

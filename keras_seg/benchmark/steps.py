@@ -48,7 +48,7 @@ def prediction(network, size, batch_size=1, num_classes=21, precision="float32")
         The step of a contender.
     """
     keras.utils.set_random_seed(0)
-    predictor = Predictor(build_model(network, num_classes), precision=precision).resolve()
+    predictor = Predictor(build_model(network, num_classes), precision=precision)
     images, _ = _example(size, batch_size, num_classes)
     images = images.astype(np.uint8)
     return lambda: predictor.predict_batch(images)
