@@ -49,8 +49,15 @@ MODULES = {
 
 def applications():
     """Returns `{encoder: name in keras.applications}` of all that Keras publishes."""
-    names = {row.name: RENAMED.get(row.name, row.title) for row in encoders().values()}
+    rows = [row for row in encoders().values() if published_file(row)]
+    names = {row.name: RENAMED.get(row.name, row.title) for row in rows}
     return {name: model for name, model in names.items() if hasattr(keras.applications, model)}
+
+
+def published_file(row):
+    """Returns Keras's file of an encoder without the classifier; None where Keras publishes none."""
+    files = (file for file in row.weights if file.url.endswith("notop.h5") or "no_top" in file.url)
+    return next(files, None)
 
 
 def reference(model, images):
@@ -141,7 +148,7 @@ def error(name):
     image = keras.Input((None, None, 3))
     preparation = Preprocessing(row.preprocessing)(image)
     ours = keras.Model(image, row.build(preparation, output_stride=32).c5)
-    file = next(file for file in row.weights if file.url.endswith("notop.h5") or "no_top" in file.url)
+    file = published_file(row)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / file.name
         set_normalization(network, is_file=True)
