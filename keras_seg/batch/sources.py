@@ -72,7 +72,7 @@ def _names(files, path, source, column):
     if not files.exists(path):
         raise InputError(f"{source}: no such file or folder; check the name")
     if suffix not in _MANIFESTS:
-        return [files.unstrip_protocol(path).removeprefix("file://")]
+        return [_address(files, path)]
     names = _listed(files.cat_file(path), suffix, source, column)
     folder = path.rpartition("/")[0]
     return [_absolute(files, folder, name) for name in names]
@@ -80,13 +80,9 @@ def _names(files, path, source, column):
 
 def _images(files, paths):
     """Those of some paths that name images; hidden files are left out."""
-    found = sorted(
-        path
-        for path in paths
-        if PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
-        and not PurePosixPath(path).name.startswith(".")
-    )
-    return [files.unstrip_protocol(path).removeprefix("file://") for path in found]
+    names = [PurePosixPath(path) for path in sorted(paths)]
+    found = (name for name in names if name.suffix.lower() in IMAGE_SUFFIXES and name.name[0] != ".")
+    return [_address(files, str(name)) for name in found]
 
 
 def _listed(contents, suffix, source, column):
@@ -119,7 +115,12 @@ def _column(names, source, asked):
 def _absolute(files, folder, name):
     if "://" in name or name.startswith("/"):
         return name
-    return files.unstrip_protocol(f"{folder}/{name}").removeprefix("file://")
+    return _address(files, f"{folder}/{name}")
+
+
+def _address(files, path):
+    """The address of a path, which of a local file is the path itself."""
+    return files.unstrip_protocol(path).removeprefix("file://")
 
 
 def _first_line(error):

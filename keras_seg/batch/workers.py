@@ -104,7 +104,7 @@ class Labeler:
                     yield from self._predict([pair])
                 return
             path = group[0][0]
-            yield path, _failed(path, f"{path}: {error}".replace(f"{path}: {path}: ", f"{path}: "))
+            yield path, _failed(path, f"{path}: {error}")
             return
         for (path, image), mask, confidence in zip(group, found.mask, found.confidence, strict=True):
             yield path, self._write(path, image, mask, confidence)

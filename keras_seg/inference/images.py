@@ -46,8 +46,7 @@ def write_image(path, image):
     Raises:
         InputError: the file cannot be written, or has another suffix.
     """
-    picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    _write(path, picture)
+    _write(path, _as_opencv_has_it(image))
 
 
 def encode_png(image):
@@ -56,8 +55,7 @@ def encode_png(image):
     Raises:
         InputError: it has more pixels than PNG holds.
     """
-    picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    is_encoded, contents = cv2.imencode(".png", picture)
+    is_encoded, contents = cv2.imencode(".png", _as_opencv_has_it(image))
     if not is_encoded:
         raise InputError(f"{image.shape[1]} x {image.shape[0]} pixels are more than PNG holds")
     return contents.tobytes()
@@ -66,6 +64,10 @@ def encode_png(image):
 def drawing_path(path, image):
     """`path` with the suffix for a picture of this size: .jpg, or .png for what no JPEG holds."""
     return path.with_name(f"{path.name}{'.jpg' if max(image.shape[:2]) <= MAX_JPEG_SIDE else '.png'}")
+
+
+def _as_opencv_has_it(image):
+    return cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
 
 
 def _write(path, picture):

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from keras_seg import palette
 from keras_seg.errors import InputError
@@ -93,9 +92,9 @@ def _encoded(path):
     if not contents.startswith(TIFF):
         return contents
     # Imports TensorFlow, which nothing else here does.
-    from keras_seg.inference import read_image
+    from keras_seg.inference.images import encode_png, read_image
 
-    return cv2.imencode(".png", np.ascontiguousarray(read_image(path)[..., ::-1]))[1].tobytes()
+    return encode_png(read_image(path))
 
 
 def _drawing(path, mask, classes, colors):
