@@ -25,8 +25,8 @@ from keras_seg.serving import Client, export_saved_model
 from keras_seg.serving.protocol import predict_request
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-from serving_helpers import free_port, strings  # noqa: E402
+sys.path.insert(0, str(ROOT))
+from tests.serving.helpers import free_port, strings  # noqa: E402
 
 
 def photograph(size):
@@ -53,7 +53,7 @@ class Server:
 
     def __init__(self, folder):
         self.address = f"127.0.0.1:{free_port()}"
-        self.command = [sys.executable, str(ROOT / "tests" / "model_server.py"), "--model_name=m"]
+        self.command = [sys.executable, str(ROOT / "tests/serving/model_server.py"), "--model_name=m"]
         self.command += [f"--port={self.address.split(':')[1]}", f"--rest_api_port={free_port()}"]
         self.command.append(f"--model_base_path={folder}")
 

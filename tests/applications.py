@@ -25,8 +25,8 @@ from keras_seg.layers import Preprocessing
 from keras_seg.layers.preprocessing import PREPROCESSINGS
 from keras_seg.pretrained import load_weights, published
 from keras_seg.registry import encoders
-from tests.model_helpers import free
-from tests.test_pretrained_classifiers import write_published
+from tests.models.helpers import free
+from tests.pretrained.test_classifiers import write_published
 
 LIMIT = 1e-5
 PREPARING = (layers.InputLayer, layers.Rescaling, layers.Normalization)

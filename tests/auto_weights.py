@@ -23,10 +23,10 @@ import numpy as np
 from keras_seg.files import CACHE
 from keras_seg.models import MODELS, build_model
 from keras_seg.pretrained import downloads, load_weights, published, resolve_weights
-from tests.model_helpers import build_narrow
+from tests.models.helpers import build_narrow
 from tests.parity import FIXTURES
+from tests.pretrained.pth_writer import write_pth
 from tests.pretrained_networks import write_caffemodel
-from tests.pth_writer import write_pth
 
 WITHOUT = {"unet", "unet_paper"}
 VGG16_WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))

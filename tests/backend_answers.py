@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_seg.models import MODELS
-from tests.model_helpers import build_narrow, free, images
+from tests.models.helpers import build_narrow, free, images
 
 SIZE = (45, 62)
 

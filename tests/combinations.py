@@ -18,7 +18,7 @@ import numpy as np
 from keras_seg.encoders import applications
 from keras_seg.models.combinations import decoders, fitting_options
 from keras_seg.registry import encoders
-from tests.model_helpers import build_narrow, free, images
+from tests.models.helpers import build_narrow, free, images
 
 SIZE = (33, 47)
 SMALL = (

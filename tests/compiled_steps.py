@@ -17,7 +17,7 @@ from keras_seg.losses import SegmentationLoss
 from keras_seg.training import TrainConfig
 from keras_seg.training.loop.building import build_training
 from tests.backend_answers import randomize
-from tests.model_helpers import NUM_CLASSES, build_narrow, images
+from tests.models.helpers import NUM_CLASSES, build_narrow, images
 
 # No multiple of any stride: what XLA makes of TensorFlow's own resizing would be wrong there.
 SIZE = (33, 47)

@@ -76,7 +76,7 @@ def no_export(monkeypatch):
 @pytest.fixture(scope="session")
 def http_port():
     """A REST port that sends what a test tells it."""
-    from hostile_servers import HttpServer
+    from tests.serving.hostile_servers import HttpServer
 
     with contextlib.closing(HttpServer()) as server:
         yield server
@@ -85,7 +85,7 @@ def http_port():
 @pytest.fixture(scope="session")
 def grpc_port():
     """A gRPC port that sends what a test tells it."""
-    from hostile_servers import GrpcServer
+    from tests.serving.hostile_servers import GrpcServer
 
     with contextlib.closing(GrpcServer()) as server:
         yield server

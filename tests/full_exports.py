@@ -31,7 +31,7 @@ def write(name, kind, path):
     from keras_seg.serving.litert_export import write_litert
     from keras_seg.serving.onnx_export import write_onnx
     from tests.backend_answers import randomize
-    from tests.model_helpers import images
+    from tests.models.helpers import images
 
     keras.utils.set_random_seed(0)
     model = build_model(name, CLASSES)

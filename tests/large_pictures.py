@@ -38,7 +38,7 @@ def export(name, memory, path, narrow=False):
     from keras_seg.palette import default_colors
     from keras_seg.serving import export_saved_model
     from tests.backend_answers import randomize
-    from tests.model_helpers import build_narrow
+    from tests.models.helpers import build_narrow
 
     keras.utils.set_random_seed(0)
     model = build_narrow(name) if narrow else build_model(name, CLASSES)
@@ -65,7 +65,7 @@ def image_file(megapixels, folder):
 
 def ask(folder, signature, paths):
     """Asks a signature for each image and prints a line of JSON for each; runs in a limited process."""
-    from tests.savedmodel_runner import LoaderError, Session
+    from tests.serving.savedmodel_runner import LoaderError, Session
 
     session = Session(folder)
     for path in paths:

@@ -24,7 +24,7 @@ from keras_seg.models import load_pretrained
 from keras_seg.models import pretrained as module
 from keras_seg.models.pretrained import pretrained_networks
 from tests import parity
-from tests.pth_writer import write_pth
+from tests.pretrained.pth_writer import write_pth
 
 
 def fixture_path(name):

@@ -19,8 +19,8 @@ import torch
 
 from benchmarks.contenders.torch_networks import NETWORKS, build
 from keras_seg.pretrained.torch_files import read_pth
-from tests.hostile_pickles import HOSTILE, WEIGHT
-from tests.pth_writer import LAYOUTS, write_pickle
+from tests.pretrained.hostile_pickles import HOSTILE, WEIGHT
+from tests.pretrained.pth_writer import LAYOUTS, write_pickle
 
 CLASSES = 21
 

@@ -1,10 +1,9 @@
 """The attack in short: some hundred cases of one seed, in this process, of every kind but kills.
 
-A kill has a test in test_training_resume.py; `python -m tests.attack` is the whole, in processes apart.
+A kill has a test in training/test_resume.py; `python -m tests.attack` is the whole, in processes apart.
 """
 
 import pytest
-from serving_helpers import running_server
 
 from tests.attack import runs
 from tests.attack.attacking import Attack, make
@@ -12,6 +11,7 @@ from tests.attack.case import Case
 from tests.attack.child import Child
 from tests.attack.kinds import KINDS
 from tests.attack.place import Place
+from tests.serving.helpers import running_server
 
 SEED = 1
 # The first numbers of a kind are its fixed cases, which have tests of their own.

@@ -9,8 +9,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from data_helpers import GREY, RGBA, encode, picture, png, with_exif_orientation, write_folder
-from model_helpers import build_narrow
 from PIL import Image
 
 from keras_seg import InputError, Predictor, Run, TrainConfig, build_model, load_weights, train
@@ -25,6 +23,8 @@ from keras_seg.palette import displayable
 from keras_seg.pretrained.assign import adapt_channels
 from keras_seg.serving import export_saved_model
 from keras_seg.training.loop.measuring import for_first_weights
+from tests.data.helpers import GREY, RGBA, encode, picture, png, with_exif_orientation, write_folder
+from tests.models.helpers import build_narrow
 
 CHANNELS = (1, 4, 16)
 

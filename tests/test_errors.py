@@ -8,7 +8,7 @@ import pytest
 from keras_seg import InputError, Run
 from keras_seg.cli import main
 from keras_seg.data import check_dataset, load_dataset
-from tests.test_cli_runs import write_run
+from tests.cli.test_runs import write_run
 
 ODD = "a\nb\r\x1b[2J\x9b1m\u2028\u202egnp"
 SPELLED = r"a\nb\r\x1b[2J\x9b1m\u2028\u202egnp"

@@ -10,11 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from model_helpers import VGG16_STAGES
 
 from keras_seg.data import shapes
 from keras_seg.metrics import FIGURES
 from keras_seg.models import classifier
+from tests.models.helpers import VGG16_STAGES
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -9,10 +9,6 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from data_helpers import encode, picture, png, write_folder
-from losses_by_hand import probabilities
-from serving_helpers import NAME, encoded, free_port, grey, tiny_network
-from serving_helpers import picture as smooth_picture
 
 from keras_seg import InputError, Predictor, Run, TrainConfig, build_model, train
 from keras_seg.cli import main
@@ -24,6 +20,10 @@ from keras_seg.inference.crf import CRF
 from keras_seg.serving import Client, export_saved_model
 from keras_seg.serving.formats import export_litert, export_onnx
 from keras_seg.serving.outputs import Output
+from tests.data.helpers import encode, picture, png, write_folder
+from tests.losses_by_hand import probabilities
+from tests.serving.helpers import NAME, encoded, free_port, grey, tiny_network
+from tests.serving.helpers import picture as smooth_picture
 
 COLORS = ((0, 0, 0), (255, 0, 0))
 DISC = np.uint8(np.hypot(*(np.mgrid[:12, :16] - np.array([[[5]], [[7]]]))) < 4)
@@ -360,7 +360,7 @@ def test_a_server_answers_a_client_for_one_class(tmp_path):
     model = network(image)
     export_saved_model(model, tmp_path / "1", classes=("background", "car"), colors=COLORS, threshold=0.3)
     ports = [free_port(), free_port()]
-    program = [sys.executable, str(Path(__file__).with_name("model_server.py"))]
+    program = [sys.executable, str(Path(__file__).parent / "serving/model_server.py")]
     flags = [f"--port={ports[0]}", f"--rest_api_port={ports[1]}", f"--model_name={NAME}"]
     process = subprocess.Popen([*program, *flags, f"--model_base_path={tmp_path}"])
     try:

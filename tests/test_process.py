@@ -110,7 +110,7 @@ prepare(sys.argv[1] or None)
 import keras, numpy as np
 from keras_seg.acceleration import accelerate
 from tests.backend_answers import randomize
-from tests.model_helpers import build_narrow
+from tests.models.helpers import build_narrow
 keras.utils.set_random_seed(0)
 model = build_narrow("pspnet", 5)
 randomize(model)

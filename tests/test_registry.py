@@ -42,7 +42,7 @@ def test_an_installed_package_of_one_file_is_known_to_every_command(tmp_path):
 @pytest.mark.long
 def test_its_network_and_its_encoder_keep_the_contract(tmp_path):
     install(tmp_path)
-    files = ("tests/test_models_contract.py", "tests/plugin/commands.py")
+    files = ("tests/models/test_contract.py", "tests/plugin/commands.py")
     done = run_python(tmp_path, "-m", "pytest", "-p", "no:cacheprovider", "-k", "acme or commands", *files)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_helpers import PALETTE, RGBA, encode, picture, png, write_folder
 
 import keras_seg
 from keras_seg import InputError, Run, TrainConfig
@@ -20,6 +19,7 @@ from keras_seg.training.optim.class_weights import class_weights
 from keras_seg.training.run_state.resume import recorded_config
 from keras_seg.training.run_state.run_folder import check_output
 from keras_seg.training.settings.checks import check_updates
+from tests.data.helpers import PALETTE, RGBA, encode, picture, png, write_folder
 
 IDS = np.arange(12 * 16).reshape(12, 16) % 3
 COLORS = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0]])

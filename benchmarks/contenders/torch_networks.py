@@ -1,6 +1,6 @@
 """Every network of keras_seg in PyTorch, at full width: `build`.
 
-They are plain modules, and none needs torchvision. `tests/test_benchmark_torch.py` compares them with ours.
+They are plain modules, and none needs torchvision. `tests/benchmark/test_torch.py` compares them with ours.
 """
 
 from functools import partial

@@ -4,11 +4,3 @@ A kind of attack is a module of its own, listed in `kinds.py`. It makes cases, e
 alone, and puts one to the package; `child.py` does that in a process of its own where a case may end it,
 `attacking.py` counts what came of it.
 """
-
-import sys
-from pathlib import Path
-
-# As pytest does: the helpers import one another by their bare names.
-_TESTS = str(Path(__file__).parents[1])
-if _TESTS not in sys.path:
-    sys.path.append(_TESTS)

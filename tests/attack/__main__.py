@@ -15,13 +15,12 @@ from keras_seg.cli.quiet import import_tensorflow
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # As the processes that are attacked.
 import_tensorflow()
 
-from serving_helpers import running_server  # noqa: E402
-
 from keras_seg.files import CACHE  # noqa: E402
 from tests.attack.attacking import HEADING, Attack  # noqa: E402
 from tests.attack.child import Child  # noqa: E402
 from tests.attack.kinds import KINDS  # noqa: E402
 from tests.attack.place import Place  # noqa: E402
+from tests.serving.helpers import running_server  # noqa: E402
 
 
 def main(argv=None):

@@ -6,9 +6,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from data_helpers import app_segment, encode
-from serving_helpers import NAME, claims, gif, lossy_webp, picture, png_bomb, progressive_jpeg
-from test_serving_malformed import PICTURES
 
 from keras_seg.data.formats.reading import read_header, read_image, read_mask
 from keras_seg.data.samples import Sample
@@ -16,6 +13,9 @@ from keras_seg.errors import InputError
 from keras_seg.serving import Client, ServerError
 from tests.attack.case import ANSWERED, REFUSED, Case, pick, refusal
 from tests.attack.mutations import mutated
+from tests.data.helpers import app_segment, encode
+from tests.serving.helpers import NAME, claims, gif, lossy_webp, picture, png_bomb, progressive_jpeg
+from tests.serving.test_malformed import PICTURES
 
 IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, True, 150, 30.0
 MOST_MEMORY = 3 << 30  # Bytes, as of pictures

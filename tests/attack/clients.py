@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import grpc
 import numpy as np
-from serving_helpers import NAME, encoded, picture, strings
 
 from keras_seg.serving import Client
 from keras_seg.serving.protocol import predict_request
 from tests.attack.case import ANSWERED, Case, pick
 from tests.attack.requests import memory
+from tests.serving.helpers import NAME, encoded, picture, strings
 
 __all__ = ["ask", "case", "memory"]
 IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = False, True, 24, 60.0

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-from data_helpers import RGB, encode, picture, png
 
 from keras_seg.data import check_dataset, eval_batches, load_dataset
 from keras_seg.errors import InputError
@@ -14,6 +13,7 @@ from tests.attack import commands, folders
 from tests.attack.case import ANSWERED, REFUSED, Case, pick, refusal
 from tests.attack.folders import PIPE, Link
 from tests.attack.mutations import mutated, mutated_json
+from tests.data.helpers import RGB, encode, picture, png
 
 IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 600, 60.0
 MOST_MEMORY = 1 << 30  # Bytes

@@ -5,15 +5,15 @@ import io
 from pathlib import Path
 
 import numpy as np
-from data_helpers import GREY_ALPHA, PALETTE, RGBA, encode, pillow, png, with_exif_orientation
 from PIL import Image
-from serving_helpers import gif, lossy_webp, picture, progressive_jpeg
 
 from keras_seg.data.formats.reading import read_header, read_image, read_mask, read_mask_colors
 from keras_seg.data.samples import Sample
 from keras_seg.errors import InputError
 from tests.attack.case import ANSWERED, REFUSED, Case, pick, refusal
 from tests.attack.mutations import mutated
+from tests.data.helpers import GREY_ALPHA, PALETTE, RGBA, encode, pillow, png, with_exif_orientation
+from tests.serving.helpers import gif, lossy_webp, picture, progressive_jpeg
 
 IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 3000, 20.0
 MOST_MEMORY = 3 << 30  # Bytes: 2^27 pixels, which an image may have, take 0.4 GB in color and 0.5 as a mask

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from data_helpers import encode, picture, write_folder
-from serving_helpers import CLASSES, COLORS, tiny_network
+
+from tests.data.helpers import encode, picture, write_folder
+from tests.serving.helpers import CLASSES, COLORS, tiny_network
 
 CONFIG = {
     "model": "unet",

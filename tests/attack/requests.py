@@ -4,8 +4,6 @@ import threading
 
 import grpc
 import numpy as np
-from serving_helpers import NAME, encoded, picture, strings
-from test_serving_malformed import ENCODED, FLIPS, MALFORMED, OUTPUTS
 
 from keras_seg.errors import InputError
 from keras_seg.serving import Client, ServerError
@@ -13,6 +11,8 @@ from keras_seg.serving.protocol import PredictRequest, PredictResponse, arrays, 
 from tests.attack.case import ANSWERED, REFUSED, Case, pick, refusal
 from tests.attack.mutations import mutated
 from tests.attack.pictures import images
+from tests.serving.helpers import NAME, encoded, picture, strings
+from tests.serving.test_malformed import ENCODED, FLIPS, MALFORMED, OUTPUTS
 
 IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = False, True, 5000, 60.0
 AT_ONCE = 4

@@ -5,8 +5,22 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from hostile_responses import CALLS, ENDLESS, IDS, MESSAGES, RESPONSES, RIGHT, RIGHT_MESSAGE, SLOW
-from hostile_servers import (
+
+from keras_seg.serving import Client, ServerError
+from keras_seg.serving.remote import predict_files
+from tests.attack.case import ANSWERED, Case, pick, refusal
+from tests.attack.mutations import mutated
+from tests.serving.hostile_responses import (
+    CALLS,
+    ENDLESS,
+    IDS,
+    MESSAGES,
+    RESPONSES,
+    RIGHT,
+    RIGHT_MESSAGE,
+    SLOW,
+)
+from tests.serving.hostile_servers import (
     BAD,
     GOOD,
     HEIGHT,
@@ -18,11 +32,6 @@ from hostile_servers import (
     HttpServer,
     http,
 )
-
-from keras_seg.serving import Client, ServerError
-from keras_seg.serving.remote import predict_files
-from tests.attack.case import ANSWERED, Case, pick, refusal
-from tests.attack.mutations import mutated
 
 IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 2000, 30.0
 MOST_MEMORY = 256 << 20  # Bytes

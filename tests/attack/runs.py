@@ -11,8 +11,6 @@ from unittest import mock
 
 import cv2
 import numpy as np
-from serving_helpers import encoded, picture
-from test_runs import NOT_SETTINGS
 
 from keras_seg import TrainConfig, train
 from tests.attack import commands, folders
@@ -20,6 +18,8 @@ from tests.attack.case import ANSWERED, Case, pick
 from tests.attack.folders import PIPE, Link
 from tests.attack.mutations import mutated, mutated_json
 from tests.attack.place import Place
+from tests.serving.helpers import encoded, picture
+from tests.test_runs import NOT_SETTINGS
 
 IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 300, 120.0
 MOST_MEMORY = 3 << 30  # Bytes

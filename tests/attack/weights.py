@@ -12,19 +12,19 @@ from unittest import mock
 import h5py
 import keras
 import numpy as np
-import test_weights_files
 from safetensors.numpy import save
-from test_weights_files import SHAPE, network
 
 from keras_seg import load_model
 from keras_seg.errors import InputError
 from keras_seg.pretrained import load_weights
 from keras_seg.training.run_state.state import Progress, newest_state, restore_state, states, write_state
-from tests import hostile_pickles
+from tests import test_weights_files
 from tests.attack.case import ANSWERED, Case, pick, refusal
 from tests.attack.mutations import mutated, mutated_json
-from tests.caffe_writer import write_caffemodel
-from tests.pth_writer import LAYOUTS, dumps, write_pickle, write_pth
+from tests.pretrained import hostile_pickles
+from tests.pretrained.caffe_writer import write_caffemodel
+from tests.pretrained.pth_writer import LAYOUTS, dumps, write_pickle, write_pth
+from tests.test_weights_files import SHAPE, network
 
 IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, False, 3000, 30.0
 MOST_MEMORY = 256 << 20  # Bytes

@@ -4,9 +4,3 @@
 version of TensorFlow; `running.py` sends requests to the export there, by `ask.py` in processes that the C++
 loader may end; `comparing.py` compares.
 """
-
-import sys
-from pathlib import Path
-
-# As pytest does: the helpers import one another by their bare names.
-sys.path.append(str(Path(__file__).parents[1]))

@@ -17,7 +17,7 @@ import_tensorflow()
 
 from keras_seg.errors import InputError  # noqa: E402
 from keras_seg.models import MODELS  # noqa: E402
-from tests.model_helpers import free  # noqa: E402
+from tests.models.helpers import free  # noqa: E402
 from tests.runtimes.comparing import compare, requests  # noqa: E402
 from tests.runtimes.environments import find_python  # noqa: E402
 from tests.runtimes.networks import REFUSED, REQUESTS, export  # noqa: E402

@@ -1,6 +1,6 @@
 """Sends requests to a SavedModel, in an environment that needs no more than TensorFlow and NumPy.
 
-    PYTHONPATH=tests python tests/runtimes/ask.py FOLDER REQUESTS ANSWERS FIRST
+    PYTHONPATH=tests/serving python tests/runtimes/ask.py FOLDER REQUESTS ANSWERS FIRST
 
 It writes pickles into the file ANSWERS as they come, since a request may end the process: TensorFlow's
 version, then for each request from number FIRST on `{output: array}` or, of one that is refused, the error.

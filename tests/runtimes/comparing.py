@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from serving_helpers import grey
 
 from keras_seg.palette import overlay
 from tests.runtimes.networks import CLASSES, COLORS, REFUSED, REQUESTS, WEBP_REQUEST
 from tests.runtimes.running import Died
+from tests.serving.helpers import grey
 
 LIMIT = 1e-5  # Of max |theirs - ours| / max |ours|, logits.
 WEBP_SINCE = (2, 20)  # The decoder of older versions knows no WebP.

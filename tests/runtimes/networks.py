@@ -6,7 +6,15 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from serving_helpers import (
+
+from keras_seg.inference import Prediction, Predictor, read_image
+from keras_seg.logits import most_probable, softmax
+from keras_seg.models import build_model
+from keras_seg.palette import default_colors
+from keras_seg.serving import export_saved_model
+from tests.backend_answers import randomize
+from tests.models.helpers import NUM_CLASSES, build_narrow
+from tests.serving.helpers import (
     MAX_PIXELS,
     MAX_TILED_PIXELS,
     TILE,
@@ -17,16 +25,8 @@ from serving_helpers import (
     strings,
     turned_jpeg,
 )
-from test_serving_malformed import MALFORMED
-from tiles_by_hand import tiled_by_hand
-
-from keras_seg.inference import Prediction, Predictor, read_image
-from keras_seg.logits import most_probable, softmax
-from keras_seg.models import build_model
-from keras_seg.palette import default_colors
-from keras_seg.serving import export_saved_model
-from tests.backend_answers import randomize
-from tests.model_helpers import NUM_CLASSES, build_narrow
+from tests.serving.test_malformed import MALFORMED
+from tests.serving.tiles_by_hand import tiled_by_hand
 
 SEED = 1
 CLASSES = tuple(f"class {index}" for index in range(NUM_CLASSES))

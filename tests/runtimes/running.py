@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-TESTS = Path(__file__).parents[1]
+RUNNER = Path(__file__).parents[1] / "serving"
 ASK = Path(__file__).with_name("ask.py")
 SECONDS = 600  # For all requests of one process.
 
@@ -53,7 +53,7 @@ def ask(python, folder, requests):
 def _ask_from(python, folder, requests, first):
     """Runs one process; returns TensorFlow's version, the answers, and what ended it if one is missing."""
     # Nothing of this environment but the loader's few lines may be found there.
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(RUNNER), "PYTHONDONTWRITEBYTECODE": "1"}
     # As serving/compose.yaml has it.
     environment["TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"] = "1"
     answers = requests.with_name(f"answers-{first}")
