@@ -15,6 +15,7 @@ BLOCK = 64  # Images that a worker takes at a time, and does again if it dies in
 STORE = 256 << 20  # Bytes of Ray's object store on this machine beside the model: no image goes through it.
 LEAST_MEMORY = 1 << 31  # Bytes for a worker, from which its number follows where none is given.
 _SHARE = 0.8  # Of the memory that is free, for all workers of this machine.
+_STARTS = 3  # Attempts on this machine: Ray waits 30 s for its own processes, too short for a busy one.
 
 
 class Workers(NamedTuple):
@@ -108,7 +109,7 @@ def connected(workers, run):
         run: `Run` whose model the workers will have.
 
     Raises:
-        InputError: Ray is not installed, no cluster answers, or it has not as many cores.
+        InputError: Ray is not installed or does not start, no cluster answers, or it has not as many cores.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -122,22 +123,47 @@ def connected(workers, run):
     if workers.address is None:
         store = STORE + 2 * run.best_path.stat().st_size
         options |= {"include_dashboard": False, "object_store_memory": store}
-    try:
-        _knock(workers.address)
-        ray.init(workers.address or "local", **options)
-    except Exception as error:  # Ray has no exception of its own for it.
-        line = next(iter(str(error).splitlines()), type(error).__name__)
-        cure = "start one with Ray's `ray start`, or leave --address out"
-        raise InputError(f"{workers.address}: no Ray cluster answers ({line}); {cure}") from None
+    if workers.address is None:
+        _start(ray, options)
+    else:
+        _join(ray, workers.address, options)
     try:
         yield Cluster(ray, workers)
     finally:
         ray.shutdown()
 
 
+def _start(ray, options):
+    """Starts a cluster on this machine."""
+    for attempt in range(1, _STARTS + 1):
+        try:
+            ray.init("local", **options)
+            return
+        except Exception as error:  # Ray has no exception of its own for it.
+            ray.shutdown()
+            if attempt == _STARTS:
+                cure = "free some memory and cores and try again, or name a cluster by --address"
+                line = f"Ray does not start on this machine ({_first_line(error)}); {cure}"
+                raise InputError(line) from None
+
+
+def _join(ray, address, options):
+    """Connects to the cluster at an address."""
+    try:
+        _knock(address)
+        ray.init(address, **options)
+    except Exception as error:  # As above.
+        cure = "start one with Ray's `ray start`, or leave --address out"
+        raise InputError(f"{address}: no Ray cluster answers ({_first_line(error)}); {cure}") from None
+
+
+def _first_line(error):
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def _knock(address):
     """Raises OSError where nothing answers at HOST:PORT, for which Ray itself would wait minutes."""
-    host, _, port = (address or "").rpartition("://")[2].rpartition(":")
+    host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=10).close()
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import cv2
 import numpy as np
@@ -137,7 +138,30 @@ def test_the_manifest_has_one_row_an_image_and_done_wins(tmp_path):
         manifest.read_manifest(target)
 
 
-def test_a_job_labels_as_the_predictor_does_and_goes_on(tmp_path, run, capsys):
+class ThisProcess:
+    """Stands in for a `Cluster`: does the work of its only worker here, block by block."""
+
+    memory = None
+
+    def share(self, value):
+        return [value]
+
+    def work(self, worker, settings, items):
+        labeler = worker(**settings, cores=None)
+        for start in range(0, len(items), 5):
+            yield labeler({"item": np.array(items[start : start + 5])})
+
+
+@pytest.fixture(params=["here", pytest.param("ray", marks=pytest.mark.long)])
+def engine(request, monkeypatch):
+    """Where a job's work is done. Ray's processes take a minute to start on a busy machine."""
+    if request.param == "here":
+        monkeypatch.setattr("keras_seg.batch.job.connected", lambda *_: nullcontext(ThisProcess()))
+        monkeypatch.setattr("ray.get", lambda value: value)
+    return request.param
+
+
+def test_a_job_labels_as_the_predictor_does_and_goes_on(tmp_path, run, engine, capsys):
     images = write_images(tmp_path / "images", 12)
     (tmp_path / "images" / "a" / "zz.jpg").write_bytes(b"no picture")
     output = tmp_path / "labeled"
@@ -200,6 +224,21 @@ def test_no_cluster_at_an_address_is_one_line(tmp_path, run, images, capsys):
     assert (
         "127.0.0.1:1: no Ray cluster answers" in (line := capsys.readouterr().err) and line.count("\n") == 1
     )
+
+
+def test_ray_that_does_not_start_is_tried_again_then_one_line(tmp_path, run, images, monkeypatch, capsys):
+    starts = []
+
+    def fail(address, **options):
+        starts.append(address)
+        raise Exception("The current node timed out during startup.\nMore of it.")  # As Ray does after 30 s.
+
+    monkeypatch.setattr("ray.init", fail)
+    words = ["--run", str(run.path), "--output", str(tmp_path / "out")]
+    assert main(["batch", images[0], *words]) == 2
+    line = "error: Ray does not start on this machine (The current node timed out during startup.); "
+    assert (said := capsys.readouterr().err).startswith(line) and said.count("\n") == 1
+    assert starts == ["local"] * 3
 
 
 def test_without_ray_the_extra_is_named(tmp_path, run, images):
