@@ -31,7 +31,8 @@ batches = train_batches(dataset, image_size=(32, 32), batch_size=8, augment=Fals
 # %% [markdown]
 # Any network of `keras_seg.MODELS`, here a U-Net of three levels for the small pictures. It takes the pixels
 # as they are and returns logits of the image's size.
-# The outline between two shapes is ignored by the loss and the metrics; docs/losses.md lists the losses.
+# The outline between two shapes is ignored by the loss and the metrics;
+# docs/reference/losses.md lists the losses.
 
 # %%
 model = keras_seg.build_model("unet", dataset.num_classes, widths=(32, 64, 128), decoder_widths=(64, 32))

@@ -10,7 +10,7 @@ from keras_seg.settings import of_kind, plain, setting, settings_of
 class Augmentation:
     """What is done to training images at random.
 
-    Its attributes are the settings of augmentation in docs/settings.md.
+    Its attributes are the settings of augmentation in docs/reference/settings.md.
 
     Raises:
         InputError: A value is out of range.

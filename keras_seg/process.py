@@ -11,7 +11,7 @@ from keras_seg.errors import InputError
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 ONEDNN_LIMIT = "ONEDNN_MAX_CPU_ISA"
 FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
-# Purpose of a process -> variables that it sets where the user has not: docs/performance.md has the figures.
+# Purpose of a process -> variables that it sets where the user has not, see docs/measurements/speed.md
 SETTINGS = {
     # By itself TensorFlow takes oneDNN only where there is AVX-512; it is faster with AVX2 too.
     "training": {ONEDNN: "1"},

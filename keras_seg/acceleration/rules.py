@@ -28,7 +28,7 @@ class Rule(NamedTuple):
     on_cpu_only: bool = True
 
 
-# The first that has something to replace is taken. docs/performance.md has what each gained, and where.
+# The first that has something to replace is taken. docs/measurements/speed.md says what each gained, where.
 RULES = [
     Rule("batch normalization in the kernel before it", fold, (INFERENCE,), on_cpu_only=False),
     Rule("coarse maps that need no resizing", pyramid, PURPOSES),

@@ -14,7 +14,7 @@ from keras_seg.errors import InputError
 def add_arguments(parser):
     """Adds the flags."""
     parser.add_argument(
-        "folder", metavar="FOLDER", help="data folder, list of pairs or shapes, see docs/data.md"
+        "folder", metavar="FOLDER", help="data folder, list of pairs or shapes, see docs/reference/formats.md"
     )
     add_mask_flags(parser)
     parser.add_argument("--json", action="store_true", help="print the whole report as JSON")

@@ -7,7 +7,7 @@ _MOST_GIGABYTES = 1_000_000
 
 def add_inference_flags(parser):
     """Adds the flags of `Averaging` and of the CRF."""
-    group = parser.add_argument_group("how a picture goes through the network (docs/inference.md)")
+    group = parser.add_argument_group("how a picture goes through the network (docs/reference/prediction.md)")
     group.add_argument(
         "--sliding",
         metavar=("H", "W"),

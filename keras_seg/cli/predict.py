@@ -38,7 +38,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--pretrained",
         metavar="NAME",
-        help="a published network instead of a run, such as deeplabv3_resnet50_coco (docs/inference.md)",
+        help="a published network instead of a run, such as deeplabv3_resnet50_coco "
+        "(docs/reference/prediction.md)",
     )
     parser.add_argument(
         "--server",

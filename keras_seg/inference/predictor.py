@@ -92,7 +92,8 @@ class Predictor:
         threshold: probability from which a pixel is foreground, for a network with a single logit; None for
             the run's, else 0.5.
         memory: bytes that an image may take, with the program and the weights; a larger one goes through the
-            network in tiles (docs/inference.md). None: 8 GB, as an export's default. TensorFlow alone.
+            network in tiles (docs/reference/prediction.md). None: 8 GB, as an export's default.
+            TensorFlow alone.
         precision: `"float32"` or `"bfloat16"`, in which weights are rounded and all is computed but the first
             and the last layers: for processors that have instructions for it.
 

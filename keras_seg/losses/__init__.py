@@ -1,4 +1,4 @@
-"""Losses over logits; every one skips the ignored pixels. docs/losses.md has their formulas and sources."""
+"""Losses over logits; every one skips the ignored pixels. docs/reference/losses.md has their formulas."""
 
 from keras_seg.losses.segmentation_loss import SegmentationLoss
 from keras_seg.losses.terms import LOSSES, Term, parse_loss

@@ -22,7 +22,7 @@ class SegmentationLoss(keras.losses.Loss):
 
     Args:
         terms: Text such as `"ce"`, `"ce+0.5*dice"` or `"focal(gamma=3)+0.5*tversky(alpha=0.3)"`; `LOSSES`
-            lists the names, docs/losses.md their formulas and parameters.
+            lists the names, docs/reference/losses.md their formulas and parameters.
         ignore_index: Class id of the pixels that are skipped.
         class_weights: A weight of 0 or more for each class; None: 1 each. Pixels are weighted by the class of
             their label, and the mean divides by the sum of their weights; losses of regions weight the

@@ -41,7 +41,8 @@ def build_model(name, num_classes, input_shape=(None, None, 3), **options):
             `preprocessing`, what the first layer does to the pixels, a key of
             `keras_seg.layers.PREPROCESSINGS`, or `{"mean": [C], "deviation": [C]}` of the channels; by
             default what the encoder's weights were trained on.
-            `encoder`, the name of an encoder, such as `resnet101` or `efficientnet_b0`; see docs/models.md.
+            `encoder`, the name of an encoder, such as `resnet101` or `efficientnet_b0`; see
+                docs/reference/networks.md.
             `output_stride`, pixels of the image for one of the encoder's last map: 8, 16 or 32.
             `dropout`, the fraction dropped after fc6 and fc7 of VGG16 and CaffeNet.
             `aux_head`, whether a second head reads the encoder's fourth stage; the model then returns a

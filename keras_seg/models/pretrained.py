@@ -67,7 +67,7 @@ def load_pretrained(name, folder="weights", *, aux_head=None):
     """Builds a published network and gives it its published weights.
 
     Args:
-        name: For instance `"deeplabv3_resnet50_coco"` or `"fcn8s_voc"`; docs/inference.md lists them.
+        name: For instance `"deeplabv3_resnet50_coco"` or `"fcn8s_voc"`; docs/reference/weights.md lists them.
         folder: Where its file may lie; else it is taken from former downloads, or downloaded.
         aux_head: False for a network without the auxiliary head, which only training needs; by default it
             has one where the published one has.

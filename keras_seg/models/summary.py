@@ -17,7 +17,7 @@ NUM_CLASSES = 21
 SIZE = 512
 FIGURES = Path(__file__).with_name("figures.json")
 DOCS = Path(__file__).parents[2] / "docs"
-WEIGHTS_PAGE = Path(__file__).parents[2] / "weights" / "README.md"
+WEIGHTS_PAGE = DOCS / "reference" / "weights.md"
 NOTES = f"""\
 Parameters are the trainable ones with {NUM_CLASSES} classes; multiply-adds are those of all convolutions, for
 one image of {SIZE} x {SIZE} pixels. Output stride: pixels of the image for one of the encoder's last map.
@@ -164,7 +164,7 @@ def format_markdown(rows):
 
 
 def format_page():
-    """Returns the page `docs/models.md`."""
+    """Returns the page `docs/reference/networks.md`."""
     return f"{format_markdown(rows())}\n\n{ENCODERS_HEAD}\n{format_combinations()}\n"
 
 
@@ -208,7 +208,7 @@ def main():
 
 def write_pages():
     """Writes the pages from the rows and the stored figures."""
-    (DOCS / "models.md").write_text(format_page(), encoding="utf-8")
+    (DOCS / "reference" / "networks.md").write_text(format_page(), encoding="utf-8")
     WEIGHTS_PAGE.write_text(format_weights(), encoding="utf-8")
 
 

@@ -1,12 +1,12 @@
-"""The page `weights/README.md`: which published files can lie there, from all rows."""
+"""The page `docs/reference/weights.md`: which published files can lie in `weights/`, from all rows."""
 
 from keras_seg import registry
 
 PAGE = """\
-# Weights that can lie here
+# Published weights
 
-Files in this folder are not under version control. `--weights auto`, the default, takes the first one
-that fits the network as it is built; if none lies here it takes the one marked *auto* from the downloads of
+A file lies in the folder `weights/` of a checkout. `--weights auto`, the default, takes the first one there
+that fits the network as it is built; if none lies there it takes the one marked *auto* from the downloads of
 former runs, or downloads it. Any other file is given by its path: `--weights weights/FILE`. Loading is
 strict, by layer name: a file that does not fit is refused, and nothing of it is loaded.
 
@@ -27,7 +27,7 @@ its sha256. torchvision's state dict, saved with `safetensors.torch.save_file`, 
 ## Whole networks
 
 By name: `keras_seg.load_pretrained("fcn_resnet50_coco")`, `predict.py --pretrained fcn8s_voc`
-([docs/inference.md](../docs/inference.md)). Or as the start of a training: `--weights fcn_resnet50_coco`.
+([prediction.md](prediction.md)). Or as the start of a training: `--weights fcn_resnet50_coco`.
 
 {networks}
 

@@ -19,7 +19,7 @@ FROM_HTTP = {
     504: TIMEOUT,
 }
 _ADVICE = {
-    INVALID: ("refuses the request", "see docs/serving.md for what each signature takes"),
+    INVALID: ("refuses the request", "see docs/reference/signatures.md for what each signature takes"),
     TIMEOUT: ("gave no answer in time", "allow more with --timeout, or send smaller images"),
     NOT_FOUND: ("does not have the model", "name it as HOST:PORT/MODEL, or wait until it is loaded"),
     EXHAUSTED: ("has not enough memory for the request", "send smaller images or use `tiled`"),

@@ -40,7 +40,7 @@ def export_saved_model(
     precision="float32",
     **limits,
 ):
-    """Writes a SavedModel with every signature of `docs/serving.md`, and the server's settings beside it.
+    """Writes a SavedModel with every signature (docs/reference/signatures.md), and the server's settings.
 
     It is written beside `folder` and renamed, since a running server loads a version as soon as it is there.
 

@@ -79,7 +79,7 @@ def train(
 ):
     """Trains a network and writes its run folder.
 
-    `train(model="unet", data="photographs", epochs=20)` takes settings by name; docs/settings.md lists them.
+    `train(model="unet", data="photographs", epochs=20)` takes settings by name: docs/reference/settings.md.
     Keras's objects go where names go. What a file cannot hold has to be given again to resume the run.
 
     Args:

@@ -1,10 +1,10 @@
-"""The table of formats against their tests, in docs/data.md, names tests that exist."""
+"""The table of formats against their tests, in docs/reference/formats.md, names tests that exist."""
 
 import re
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-PAGE = (TESTS.parent / "docs/data.md").read_text(encoding="utf-8")
+PAGE = (TESTS.parent / "docs/reference/formats.md").read_text(encoding="utf-8")
 
 
 def test_every_test_that_the_page_names_exists():

@@ -61,7 +61,7 @@ def test_stored_figures_are_the_computed_ones(name):
 
 def test_page_is_the_generated_one_and_lists_every_network():
     assert [row.network for row in rows()] == list(MODELS)
-    assert (DOCS / "models.md").read_text(encoding="utf-8") == format_page()
+    assert (DOCS / "reference" / "networks.md").read_text(encoding="utf-8") == format_page()
 
 
 def test_page_of_weights_is_the_generated_one():

@@ -39,7 +39,7 @@ def main():
 
 
 def _write(passed, path):
-    """Writes what `docs/models.md` quotes."""
+    """Writes what `docs/reference/networks.md` quotes."""
     answers = {
         name: {
             "network": network_of(name),

@@ -144,7 +144,7 @@ def test_a_server_that_starts_late_is_found():
 
 FAILURES = {
     "UNAVAILABLE": ("cannot be reached (the reason); start it, or check the host and port", 3),
-    "INVALID_ARGUMENT": ("refuses the request (the reason); see docs/serving.md", 1),
+    "INVALID_ARGUMENT": ("refuses the request (the reason); see docs/reference/signatures.md", 1),
     "NOT_FOUND": ("does not have the model (the reason); name it as HOST:PORT/MODEL", 1),
     "RESOURCE_EXHAUSTED": ("has not enough memory for the request (the reason); send smaller images", 1),
     "UNIMPLEMENTED": (

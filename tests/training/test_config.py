@@ -216,7 +216,7 @@ def test_what_follows_from_a_setting_changes_with_it():
     [
         ("epoch", "epoch is no setting; is it epochs?"),
         ("learningrate", "learningrate is no setting; is it learning_rate?"),
-        ("zzz", "zzz is no setting; docs/settings.md lists them"),
+        ("zzz", "zzz is no setting; docs/reference/settings.md lists them"),
     ],
 )
 def test_a_misspelt_setting_is_told_by_the_nearest(name, text):

@@ -41,9 +41,9 @@ def load_dataset(
 ):
     """Finds a data set; reads no picture, except all masks where only they can say what they mean.
 
-    A folder is described by its `dataset.json` or has one of the layouts of `docs/data.md`. An image and its
-    mask have the same name up to the suffix, or up to a common ending such as `_mask`. Without a val split,
-    a part of train is set aside by the names and the seed.
+    A folder is described by its `dataset.json` or has one of the layouts of `docs/reference/formats.md`. An
+    image and its mask have the same name up to the suffix, or up to a common ending such as `_mask`.
+    Without a val split, a part of train is set aside by the names and the seed.
 
     Args:
         source: a folder, or a list file of two columns (.csv, .txt); None or "shapes" for the data set that

@@ -89,13 +89,15 @@ def _told(cls):
 def unknown_setting(name, more=()):
     """The text of the error for a name that no setting has; `more` are other names that are taken."""
     near = get_close_matches(name, [*settings_of(_Config), *more], 1)
-    return f"{name} is no setting; " + (f"is it {near[0]}?" if near else "docs/settings.md lists them")
+    return f"{name} is no setting; " + (
+        f"is it {near[0]}?" if near else "docs/reference/settings.md lists them"
+    )
 
 
 @_told
 @dataclass(frozen=True)
 class TrainConfig(_Config):
-    """What was asked of a training; docs/settings.md lists the settings, which are all optional.
+    """What was asked of a training; docs/reference/settings.md lists the settings, which are all optional.
 
     Paths are taken for text, lists for tuples, and NumPy's numbers for Python's. What is left out stays None
     here; `resolve` says what it will be.

@@ -1,4 +1,4 @@
-"""The page of all settings; `python -m keras_seg.training.settings.page` writes docs/settings.md anew."""
+"""The page of all settings, docs/reference/settings.md: `python -m keras_seg.training.settings.page`."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ from keras_seg.settings import settings_of
 from keras_seg.training.settings.names import flag_of
 from keras_seg.training.settings.subjects import SUBJECTS
 
-PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
 HEAD = """\
 # Settings of a training
 
 Each is an argument of `keras_seg.TrainConfig` and `keras_seg.train`, a flag of `train.py` and a key of a
 run's `config.json`. A setting that is yes or no has a flag for either: `--flip`, `--no-flip`.
 `--model-option NAME=VALUE` is `model_options={"NAME": VALUE}` in Python, and a pair of numbers is
-`--scales 0.5 2` and `scales=(0.5, 2)`. [training.md](training.md) says what they are good for.
+`--scales 0.5 2` and `scales=(0.5, 2)`. [training.md](../guides/train.md) says what they are good for.
 """
 
 

@@ -1,7 +1,7 @@
 """Every setting of a training, by subject: kind, default, range and help, each said here and nowhere else.
 
-The command line's flags, the checks of `TrainConfig` and docs/settings.md are made of these. Nothing heavy is
-imported here. All are None where they are left out.
+The command line's flags, the checks of `TrainConfig` and docs/reference/settings.md are made of these. Nothing
+heavy is imported here. All are None where they are left out.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,10 @@ class DataSettings:
     """The images, and what their masks mean."""
 
     data: str | None = positional(
-        None, default_text="the built-in shapes", unit="FOLDER", help="images and masks, see docs/data.md"
+        None,
+        default_text="the built-in shapes",
+        unit="FOLDER",
+        help="images and masks: docs/reference/formats.md",
     )
     val_fraction: float | None = optional(
         0.2,
@@ -115,7 +118,7 @@ class RecipeSettings:
     """How much is trained on, and the loss."""
 
     recipe: str | None = optional(
-        choices=RECIPES, help="settings of that source, see docs/training.md; all others win over it"
+        choices=RECIPES, help="settings of that source, see docs/guides/train.md; all others win over it"
     )
     image_size: tuple[int, int] | None = optional(
         (256, 256),
@@ -135,7 +138,9 @@ class RecipeSettings:
     early_stopping: int | None = optional(
         0, least=0, default_text="0, never", help="end after N epochs without a better validation mean IoU"
     )
-    loss: str | None = optional("ce", unit="TERMS", help="sum of losses as ce+0.5*dice, see docs/losses.md")
+    loss: str | None = optional(
+        "ce", unit="TERMS", help="sum of losses as ce+0.5*dice: docs/reference/losses.md"
+    )
     loss_reduction: str | None = optional("mean", choices=REDUCTIONS, help="over the pixels of a batch")
     class_weights: str | None = optional(
         unit="balanced|W,W,...",
@@ -227,7 +232,7 @@ class RunSettings:
         "none",
         choices=DISTRIBUTIONS,
         help="all GPUs of this machine, or the machines of TF_CONFIG, among which the batch is divided, see "
-        "docs/distributed.md",
+        "docs/guides/distribute.md",
     )
     deterministic: bool | None = optional(
         default_text="on a CPU yes, on a GPU, where it costs time, no", help="the same bits each time"
