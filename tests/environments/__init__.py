@@ -1,0 +1,1 @@
+"""The package in environments of other versions."""
