@@ -40,6 +40,7 @@ class Published:
 
     @property
     def name(self):
+        """The file's name."""
         return self.url.rpartition("/")[2]
 
 

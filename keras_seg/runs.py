@@ -102,8 +102,9 @@ class Run:
             data: Data folder, or "shapes"; None for what it was trained on.
             split: The one that is needed, as for `load_dataset`; None: all.
             ignore_label: A mask value that is ignored besides 255; None for what it was trained with.
-            mask_colors, reduce_zero_label: What masks mean, as for `load_dataset`; where neither is given,
+            mask_colors: What masks mean, as for `load_dataset`; where neither this nor the next is given,
                 what they meant in the training.
+            reduce_zero_label: The same.
 
         Returns:
             `keras_seg.data.Dataset`.

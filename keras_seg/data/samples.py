@@ -76,6 +76,7 @@ class Sample:
 
     @property
     def name(self) -> str:
+        """The image's file name without its suffix."""
         return self.image.stem
 
 
@@ -120,6 +121,7 @@ class Dataset:
 
     @property
     def num_classes(self) -> int:
+        """How many classes there are."""
         return len(self.classes)
 
     @property

@@ -56,7 +56,9 @@ def write_shapes(folder, *, counts=None, size=SIZE, seed=0) -> Path:
 
     Args:
         folder: a folder that does not exist or is empty; nothing is left in it when writing fails.
-        counts, size, seed: as for `draw_shapes`.
+        counts: as for `draw_shapes`.
+        size: the same.
+        seed: the same.
 
     Returns:
         The folder.

@@ -33,7 +33,7 @@ def evaluate(source, batches, classes, progress=iter, watch=None):
         `mean_dice`, `mean_boundary_iou` and `calibration_error`; `intervals`, as of
         `counts.intervals`; counts `num_images` and `num_pixels` (ignored ones left out); `classes`: a list of
         dicts with `name`, `iou`, `accuracy`, `dice`, `boundary_iou` and `pixels` (of the truth);
-        `confusion`: pixels [C][C], row = truth; and `calibration`: a list of dicts with the `pixels`, mean
+        `confusion`: pixels `[C][C]`, row = truth; and `calibration`: a list of dicts with the `pixels`, mean
         `confidence` and `accuracy` of each bin of the confidence. None where there is nothing to divide by:
         a class neither in the truth nor predicted has no IoU and no Dice, one that is not in the truth no
         accuracy, and the means leave it out.
@@ -121,8 +121,9 @@ def evaluate_run(
         ignore_label: a mask value that is ignored besides 255; None for what the run was trained with.
         progress: wraps the images and is given their `total`, such as `tqdm.tqdm`.
         gallery: a `report.Gallery` that is shown each picture.
-        mask_colors, reduce_zero_label: what masks mean, as for `load_dataset`; where neither is given, what
+        mask_colors: what masks mean, as for `load_dataset`; where neither this nor the next is given, what
             they meant when the run was trained.
+        reduce_zero_label: the same.
         strict: whether an image that is there twice is an error, as for `check_dataset`.
         report: function that is given each warning, a line.
         engine: function of the run, the Dataset, the split and `options` that yields the `ImageCounts` of

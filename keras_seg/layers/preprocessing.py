@@ -55,7 +55,8 @@ class Preprocessing(keras.layers.Layer):
             divided by 127.5 or 128), `"none"` (pixels as they are) or `"measured"` (the mean of each channel
             subtracted, divided by its deviation). Images of other channels than three keep their order, and
             of a mode's means and deviations each channel gets their mean.
-        mean, deviation: Of each channel, for `"measured"`.
+        mean: Of each channel, for `"measured"`.
+        deviation: The same.
         stage_ends: Names of the layers in which the stages of the encoder behind it end, finest first;
             `keras_seg.encoders.mark_encoder` sets them. They change nothing here.
 

@@ -80,7 +80,9 @@ def boundary_iou(truths, predictions, num_classes, dilation_ratio=0.02, ignore_i
     Args:
         truths: Class ids `[N, H, W]`, or N arrays `[H, W]` of any sizes.
         predictions: As the truths.
-        num_classes, dilation_ratio, ignore_index: As for `boundary_counts`.
+        num_classes: As for `boundary_counts`.
+        dilation_ratio: The same.
+        ignore_index: The same.
     """
     counts = sum(
         boundary_counts(*pair, num_classes, dilation_ratio, ignore_index)

@@ -1,9 +1,9 @@
 """`python -m tests.environments oldest newest wheel`: the package with other versions of what it requires.
 
-`oldest` is the oldest Python that setup.cfg promises and the oldest version of each requirement of the package and
-its extras; `newest` the newest Python and what pip takes there. Each runs the tests below. `wheel` builds the sdist and
-the wheel, installs the wheel without extras and types what a newcomer types. Exit status 1 if anything fails, 2 if an
-environment cannot be made.
+`oldest` is the oldest Python that setup.cfg promises with the oldest version of each requirement, extras
+included; `newest` the newest Python with what pip takes there. Each runs a part of the tests. `wheel` builds
+the sdist and the wheel, installs the wheel without extras, and types what a newcomer types. Exit status 1 if
+anything fails, 2 if an environment cannot be made.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from tests.environments import bare
 from tests.environments.making import PLAIN, find_interpreter, make, versions
 from tests.environments.promises import PROJECT, oldest_constraints, pythons, read_options, requirements
 
-# Each room by the tests that ask most of other packages: decoders, files, training, exports, client, commands.
+# Those that ask most of other packages: decoders, files, training, exports, the client.
 TESTS = (
     "tests/layers",
     "tests/losses",

@@ -52,7 +52,7 @@ def build(python, folder):
 
 
 def left_out(wheel):
-    """Returns the files of the package that the wheel lacks, and what it has that is none of the package's."""
+    """Returns the files of the package that the wheel lacks, and those in it that are not the package's."""
     listed = subprocess.run(["git", "ls-files", "keras_seg"], cwd=PROJECT, capture_output=True, text=True)
     expected = set(listed.stdout.split())
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}

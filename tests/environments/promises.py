@@ -32,6 +32,7 @@ def oldest_constraints(options):
     lines = []
     for name, ranges in requirements(options).items():
         floor = re.search(r">=([\d.]+)", ranges)[1]
+        floor += "" if "." in floor else ".0"
         lines.append(f"{name}=={floor}" + ("" if floor.count(".") == 2 else ".*"))
     return lines
 

@@ -1,0 +1,1 @@
+"""What makes the documentation out of the code; none of it is in the package."""
