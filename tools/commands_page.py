@@ -10,9 +10,9 @@ from keras_seg.training.settings.subjects import SUBJECTS
 HEAD = """\
 # Command line
 
-`python -m keras_seg COMMAND`, or `keras-seg COMMAND` after an installation; in a checkout `train.py` and
-`predict.py` are the commands of their names. Exit status: 0 done, 1 a failure of our own (`doctor`: warnings),
-2 wrong use or input, 130 interrupted.
+`python -m keras_seg COMMAND`, or `keras-seg COMMAND` after an installation; in a checkout `train.py`
+and `predict.py` are the commands of their names. Exit status: 0 done, 1 a failure of our own (`doctor`:
+warnings), 2 wrong use or input, 130 interrupted.
 """
 
 
