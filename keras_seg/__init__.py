@@ -4,7 +4,7 @@ import importlib
 
 from keras_seg.registration import register_with_keras
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Looked up on first use, so that `import keras_seg` does not pay for importing TensorFlow.
 _HOMES = {

@@ -2,9 +2,9 @@
 
 import re
 
-from tools import architecture
+from tools import architecture, networks_table
 
-PARTS = {"rooms": architecture.format_table}
+PARTS = {"rooms": architecture.format_table, "networks": networks_table.format_table}
 _PART = re.compile(r"(<!-- part: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
