@@ -70,6 +70,12 @@ def check_bfloat16():
         )
 
 
+def has_avx2_alone():
+    """Whether kernels find AVX2 on this CPU, and no AVX-512."""
+    words = _cpu_words()
+    return "avx2" in words and (_is_limited() or "avx512f" not in words)
+
+
 def _is_limited():
     return os.environ.get(ONEDNN_LIMIT, "").upper() in LIMITS_WITHOUT_BFLOAT16
 

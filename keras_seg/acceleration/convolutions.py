@@ -6,9 +6,11 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_seg.acceleration.replacement import Replacement
+from keras_seg.hardware import has_avx2_alone
 from keras_seg.layers.cropping import spatial_shape
 
 LARGE = 1 << 24  # Weights of a kernel from which patches pay: fc6 and fc7 have more, nothing else has.
+FEW = 16  # Channels of a map, such as an image's, below which products of its pixels do not pay.
 
 
 def _is_plain(layer):
@@ -110,8 +112,9 @@ class ShiftedConv2D(Replacement):
 
     Keras spreads the map of a dilated convolution over `rate * rate` images, each with every `rate`-th pixel
     and zeros around it. TensorFlow's own kernel does not, but without oneDNN it has no gradients, and with
-    oneDNN slow ones. Those by the input are a convolution again. Those by the weights are, tap by tap, the
-    product of two tall matrices: what the tap saw, and the gradient of the outputs that it was part of.
+    oneDNN slow ones; with AVX2 alone those by the weights are slow without dilation too. Those by the input
+    are a convolution again. Those by the weights are, tap by tap, the product of two tall matrices: what the
+    tap saw, and the gradient of the outputs that it was part of.
     """
 
     def call(self, inputs, training=None):
@@ -130,6 +133,14 @@ def dilated(layer, inputs, network):
 def pointwise(layer, inputs, network):
     """Replaces a 1 x 1 convolution."""
     return ShiftedConv2D(layer)(inputs) if _is_plain(layer) and layer.kernel_size == (1, 1) else None
+
+
+def undilated(layer, inputs, network):
+    """Replaces a convolution with padding `"same"` on a CPU whose kernels are slow to learn it."""
+    is_wide = _is_plain(layer) and layer.kernel_size != (1, 1) and layer.kernel.shape[2] >= FEW
+    if is_wide and layer.dilation_rate == (1, 1) and _is_centered(layer) and has_avx2_alone():
+        return ShiftedConv2D(layer)(inputs)
+    return None
 
 
 def _is_centered(layer):
@@ -162,14 +173,45 @@ def learning_convolution(x, kernel, rates):
         def gradients(upstream):
             # Each pixel gets what the taps gave on: the kernel turned around, its channels swapped.
             turned = tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
-            return convolution(upstream, turned, rates), _by_kernel(x, upstream, kernel.shape, rates)
+            is_dense = tuple(rates) == (1, 1) and tuple(kernel.shape[:2]) != (1, 1)
+            by_kernel = (
+                _by_dense_kernel(x, upstream, kernel.shape)
+                if is_dense
+                else _by_kernel(x, upstream, kernel.shape, rates)
+            )
+            return convolution(upstream, turned, rates), by_kernel
 
         return convolution(x, kernel, rates), gradients
 
     return convolve(x, kernel)
 
 
+def _by_dense_kernel(x, upstream, shape):
+    """The gradient by a kernel without dilation, for which no map is copied tap by tap.
+
+    All pixels stand in one long row, with as many zeros after each row of the map, and after each map, as the
+    kernel reaches to one side. What a tap saw then is that row from some pixel on.
+    """
+    rows, columns, channels, filters = shape
+    size = tf.shape(x)
+    gaps = ((0, 0), (0, rows // 2), (0, columns // 2), (0, 0))
+    width = size[2] + columns // 2
+    reach = rows // 2 * width + columns // 2
+    # The sums are of one image each, which are computed side by side.
+    upstream = tf.reshape(tf.pad(upstream, gaps), (size[0], -1, filters))
+    length = tf.shape(upstream)[0] * tf.shape(upstream)[1]
+    x = tf.pad(tf.reshape(tf.pad(x, gaps), (-1, channels)), ((reach, reach), (0, 0)))
+    taps = []
+    for row in range(rows):
+        for column in range(columns):
+            start = row * width + column
+            seen = tf.reshape(x[start : start + length], (size[0], -1, channels))
+            taps.append(tf.reduce_sum(tf.matmul(seen, upstream, transpose_a=True), axis=0))
+    return tf.reshape(tf.stack(taps), shape)
+
+
 def _by_kernel(x, upstream, shape, rates):
+    """The gradient by a kernel whose taps may see little of the map, and are multiplied with no more."""
     rows, columns = shape[:2]
     taps = []
     for row in range(rows):

@@ -35,7 +35,7 @@ RULES = [
 ]
 if keras.config.backend() == "tensorflow":
     from keras_seg.acceleration.activations import gelu
-    from keras_seg.acceleration.convolutions import dilated, grouped, patches, pointwise
+    from keras_seg.acceleration.convolutions import dilated, grouped, patches, pointwise, undilated
     from keras_seg.acceleration.normalization import fused
     from keras_seg.acceleration.resizing import resize
 
@@ -46,5 +46,6 @@ if keras.config.backend() == "tensorflow":
         Rule("grouped convolutions, group by group", grouped, PURPOSES),
         Rule("GELU by the error function", gelu, (INFERENCE,)),
         Rule("1 x 1 convolutions that learn by a matrix product", pointwise, (TRAINING,)),
+        Rule("convolutions that learn by matrix products, with AVX2 alone", undilated, (TRAINING,)),
         Rule("batch normalization that learns in one operation", fused, (TRAINING,)),
     ]

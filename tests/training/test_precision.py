@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_seg import InputError, TrainConfig
-from keras_seg.hardware import Hardware, find_hardware
+from keras_seg.hardware import Hardware, find_hardware, has_avx2_alone
 from keras_seg.inference import Predictor
 from keras_seg.models import build_model
 from keras_seg.precision import choose_precision
@@ -63,6 +63,25 @@ def test_processor_flags_are_read_where_there_are_any(monkeypatch, tmp_path):
     assert find_hardware() == Hardware((), ("amx_bf16",))
     monkeypatch.setattr("keras_seg.hardware.CPU_INFO", tmp_path / "none")
     assert find_hardware() == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("flags", "limit", "expected"),
+    [
+        ("sse4_2", None, False),
+        ("avx avx2 fma", None, True),
+        ("avx2 avx512f", None, False),
+        ("avx2 avx512f", "avx2", True),
+        ("avx2 avx512f", "AVX512_CORE", False),
+    ],
+)
+def test_whether_a_cpu_has_avx2_alone(flags, limit, expected, monkeypatch, tmp_path):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    monkeypatch.setattr("keras_seg.hardware.CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.delenv(ONEDNN_LIMIT, raising=False)
+    if limit:
+        monkeypatch.setenv(ONEDNN_LIMIT, limit)
+    assert has_avx2_alone() is expected
 
 
 def test_bfloat16_is_refused_where_the_environment_keeps_onednn_from_it(monkeypatch, tmp_path):
