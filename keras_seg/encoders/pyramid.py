@@ -63,6 +63,32 @@ def encoder_layers(network, stages=None):
     Raises:
         InputError: The network does not say which they are, or has fewer stages.
     """
+    first, ends = _preprocessing(network), _stage_ends(network)
+    if stages is not None and not 1 <= stages <= len(ends):
+        raise InputError(f"{network.name} has {len(ends)} encoder stages, received {stages}")
+    outputs = [network.get_layer(name).output for name in ends[:stages]]
+    inputs = {layer.name for layer in network.layers if isinstance(layer, keras.layers.InputLayer)}
+    own = inputs | {first.name}
+    return [layer.name for layer in keras.Model(network.input, outputs).layers if layer.name not in own]
+
+
+def encoder_model(network):
+    """Makes a model of a network's encoder, with the same variables.
+
+    Args:
+        network: A network of `build_model`, new or loaded.
+
+    Returns:
+        `keras.Model` from the network's input to the coarsest map, [B, h, w, D].
+
+    Raises:
+        InputError: The network does not say which of its layers are the encoder.
+    """
+    return keras.Model(network.input, network.get_layer(_stage_ends(network)[-1]).output)
+
+
+def _stage_ends(network):
+    """Names of the layers that end the encoder's stages; raises InputError where the network tells none."""
     first = _preprocessing(network)
     names = {layer.name for layer in network.layers}
     # A network that uses no coarse map has no coarse stages.
@@ -72,12 +98,7 @@ def encoder_layers(network, stages=None):
             f"{network.name} does not say which of its layers are the encoder: its builder has to call "
             "keras_seg.encoders.mark_encoder, and a file has to be written after it did"
         )
-    if stages is not None and not 1 <= stages <= len(ends):
-        raise InputError(f"{network.name} has {len(ends)} encoder stages, received {stages}")
-    outputs = [network.get_layer(name).output for name in ends[:stages]]
-    inputs = {layer.name for layer in network.layers if isinstance(layer, keras.layers.InputLayer)}
-    own = inputs | {first.name}
-    return [layer.name for layer in keras.Model(network.input, outputs).layers if layer.name not in own]
+    return ends
 
 
 def _preprocessing(model):
