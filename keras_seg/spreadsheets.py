@@ -2,6 +2,8 @@
 
 import csv
 
+from keras_seg.files import replacing
+
 _FORMULA_STARTS = ("=", "+", "-", "@")
 
 
@@ -15,6 +17,14 @@ def write_rows(file, rows):
         rows: Lists of text and numbers.
     """
     csv.writer(file, lineterminator="\n").writerows([list(map(_cell, row)) for row in rows])
+
+
+def write_csv(path, rows):
+    """Writes a file of `write_rows`, whole or not at all; raises InputError where it cannot be written."""
+    # The names of files need not be text.
+    options = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"}
+    with replacing(path) as temporary, temporary.open("w", **options) as file:
+        write_rows(file, rows)
 
 
 def _cell(value):

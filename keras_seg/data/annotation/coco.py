@@ -79,7 +79,7 @@ def write(images, export):
     annotations = content["annotations"]
     for number, image in enumerate(images, start=1):
         height, width = image.size
-        entry = {"id": number, "file_name": image.image.name, "height": height, "width": width}
+        entry = {"id": number, "file_name": image.known_as, "height": height, "width": width}
         content["images"].append(entry)
         for region in image.regions:
             (left, top), (right, bottom) = (

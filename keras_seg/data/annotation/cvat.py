@@ -98,7 +98,7 @@ def write(images, export):
             root,
             "image",
             id=str(number),
-            name=check_xml(image.image.name),
+            name=check_xml(image.known_as),
             width=str(width),
             height=str(height),
         )

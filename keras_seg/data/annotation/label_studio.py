@@ -93,7 +93,7 @@ def _time(entry):
 
 def _read_task(source, title, task, results, folder):
     drawn = [result for result in results if _kind(result) in _KINDS]
-    image = _find_image(source, title, task["data"], folder)
+    image = find_task_image(source, title, task["data"], folder)
     name = image.relative_to(folder).with_suffix("").as_posix()
     sizes = {(int(result["original_height"]), int(result["original_width"])) for result in drawn}
     if len(sizes) > 1:
@@ -157,8 +157,17 @@ def _read_region(source, title, kind, value, size):
     return polygon(source, title, rotated(points, float(value.get("rotation") or 0), corner))
 
 
-def _find_image(source, title, data, folder):
-    """Finds the image that a task's address means: by as much of its path as leads to one in the folder."""
+def find_task_image(source, title, data, folder):
+    """Finds the image that a task's address means: by as much of its path as leads to one in the folder.
+
+    Args:
+        source: Where the task comes from, and `title` what it is called there, for messages.
+        data: The task's `data`.
+        folder: The folder of the images.
+
+    Raises:
+        InputError: It names no image or several, or leaves the folder by its names; links are followed.
+    """
     addresses = [value for value in data.values() if isinstance(value, str)]
     names = [name for name in map(_path_of, addresses) if name.suffix.lower() in IMAGE_SUFFIXES]
     if len(names) != 1:
@@ -186,8 +195,8 @@ def write(images, export):
     """
     tasks = [
         {
-            "data": {"image": f"{export.image_prefix}{quote(image.image.name)}"},
-            "predictions": [_write_prediction(image, export)],
+            "data": {"image": f"{export.image_prefix}{quote(image.known_as)}"},
+            "predictions": [write_prediction(image, export)],
         }
         for image in images
     ]
@@ -207,7 +216,8 @@ def labeling_config(classes, colors) -> bytes:
     return ElementTree.tostring(view, "utf-8")
 
 
-def _write_prediction(image, export):
+def write_prediction(image, export):
+    """Returns the prediction of a task from a PredictedImage, as JSON can hold it."""
     brushes, results = {}, []
     for region in image.regions:
         if export.shapes == "polygons" and len(region.rings) == 1:

@@ -80,11 +80,24 @@ class Region(NamedTuple):
 
 
 class PredictedImage(NamedTuple):
-    """An image and what a network found in it: its file, (height, width) and regions."""
+    """An image and what a network found in it.
+
+    Attributes:
+        image: Its file.
+        size: (height, width) in pixels.
+        regions: Its regions.
+        folder: The folder below which its tool knows it; None: its own.
+    """
 
     image: Path
     size: tuple[int, int]
     regions: list[Region]
+    folder: Path | None = None
+
+    @property
+    def known_as(self) -> str:
+        """Its name for the tool, with the folders between."""
+        return self.image.relative_to(self.folder or self.image.parent).as_posix()
 
 
 class Export(NamedTuple):
