@@ -18,7 +18,7 @@ FLOORS = {
     "inference": 3, "models": 3,
     "evaluation": 4, "serving": 4,
     "batch": 5, "training": 5,
-    "benchmark": 6,
+    "benchmark": 6, "labeling": 6,
     "cli": 7, "registration": 7,
     "__init__": 8, "__main__": 8,
 }  # fmt: skip

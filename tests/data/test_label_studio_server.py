@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,7 +22,9 @@ import pytest
 from keras_seg import Run
 from keras_seg.cli import main
 from keras_seg.data import read_mask
-from keras_seg.data.annotation.brush import encode_brush
+from keras_seg.data.annotation.brush import decode_brush, encode_brush
+from keras_seg.data.annotation.label_studio import labeling_config
+from keras_seg.labeling.server import Labeler, make_server
 from tests.data.test_annotation import convert
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -67,6 +70,7 @@ def server(tmp_path_factory):
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
         "COLLECT_ANALYTICS": "false",
         "LATEST_VERSION_CHECK": "false",
+        "ML_BLOCK_LOCAL_IP": "false",  # Our server, too, is on the loopback interface.
     }
     environment.pop("PYTHONPATH", None)
     words = ["start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)]
@@ -148,6 +152,38 @@ def test_predictions_are_shown_corrected_and_trained_on(server, run, tmp_path):
     flags += ["--epochs", 1, "--batch-size", 1, "--weights", "none", "--output", tmp_path / "next"]
     assert main([str(flag) for flag in flags], program="train.py") == 0
     assert Run.open(tmp_path / "next").best_path.is_file()
+
+
+def test_label_studio_asks_our_server(server, run, tmp_path):
+    photos = server.files / "asked"
+    shutil.copytree(Path(run.config["data"]) / "images/val", photos)
+    predictor = run.predictor()
+    config = labeling_config(run.classes, run.colors).decode()
+    project = server.json("/api/projects/", {"title": "asked", "label_config": config})["id"]
+    storage = {"project": project, "title": "photos", "path": str(photos), "use_blob_urls": True}
+    server.json("/api/storages/localfiles/", storage)
+    names = sorted(path.name for path in photos.iterdir())
+    wanted = [{"data": {"image": f"/data/local-files/?d=asked/{name}"}} for name in names]
+    server.json(f"/api/projects/{project}/import", wanted)
+    with make_server(Labeler(predictor, photos, "version 7"), "secret", port=0) as ours:
+        threading.Thread(target=ours.serve_forever, daemon=True).start()
+        backend = {"project": project, "title": "ours", "url": f"http://127.0.0.1:{ours.server_address[1]}"}
+        backend |= {"auth_method": "BASIC_AUTH", "basic_auth_user": "anybody", "basic_auth_pass": "secret"}
+        added = server.json("/api/ml/", backend)
+        assert added["readable_state"] in ("Connected", "Disconnected")
+        chosen = {"selectedItems": {"all": True, "excluded": []}, "project": project}
+        server.json(f"/api/dm/actions?id=retrieve_tasks_predictions&project={project}", chosen)
+        ours.shutdown()
+    for task in server.json(f"/api/tasks/?project={project}&fields=all")["tasks"]:
+        shown = server.json(f"/api/tasks/{task['id']}/")
+        (prediction,) = shown["predictions"]
+        mask = predictor.predict(photos / shown["data"]["image"].rpartition("/")[2]).mask
+        assert prediction["model_version"] == "version 7"
+        back = np.full(mask.shape, 255, np.uint8)
+        for result in prediction["result"]:
+            label = run.classes.index(result["value"]["brushlabels"][0])
+            back[decode_brush(result["value"]["rle"], mask.shape)] = label
+        np.testing.assert_array_equal(back, mask)
 
 
 def _results(mask, classes):
