@@ -64,5 +64,5 @@ def format_page():
             parts.append(f"## {room}\n\n{ROOMS[room]}\n")
             current = room
         path = f"{found.__module__}.{found.__qualname__}"
-        parts.append(f"### `{name}` {{ #{room}.{name} }}\n\n::: {path}\n")
+        parts.append(f"::: {path}\n")
     return "\n".join(parts)

@@ -182,7 +182,7 @@ def _varints(data):
     values = np.zeros(len(ends), np.uint64)
     for place in range(int((ends - starts).max()) + 1):
         has = starts + place <= ends
-        values[has] |= (data[starts[has] + place] & np.uint64(127)) << np.uint64(7 * place)
+        values[has] |= (data[starts[has] + place].astype(np.uint64) & np.uint64(127)) << np.uint64(7 * place)
     return values.astype(np.int64)
 
 

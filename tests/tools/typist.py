@@ -10,6 +10,7 @@ from pathlib import Path
 from keras_seg.cli import main
 
 PROGRAMS = ("train.py", "predict.py")
+WARNINGS = 1  # The exit status of `doctor` where it only warns
 
 
 def commands(text):
@@ -74,7 +75,8 @@ class Typist:
         else:
             with contextlib.redirect_stderr(said):
                 status = main(own[1], program=own[0])
-        assert status == 0, f"{block.place}: {command}: status {status}: {said.getvalue()[-2000:]}"
+        well = (0, WARNINGS) if own and own[1][0] == "doctor" else (0,)
+        assert status in well, f"{block.place}: {command}: status {status}: {said.getvalue()[-2000:]}"
 
 
 def links(page):
