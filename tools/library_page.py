@@ -59,7 +59,7 @@ def _undescribed(found):
 def format_page():
     """Returns the page: for each public name what the site's generator reads its docstring by."""
     parts, current = [HEAD], None
-    for room, name, found in public_objects():
+    for room, _, found in public_objects():
         if room != current:
             parts.append(f"## {room}\n\n{ROOMS[room]}\n")
             current = room
