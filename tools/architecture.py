@@ -113,7 +113,7 @@ def _path(room, below, level):
 
 
 def _ordered(imports, level, paths):
-    """The rows, from the ground up, each in an order in which what is linked lies near (Sugiyama et al., 1981)."""
+    """The rows, from the ground up; what is linked lies near (Sugiyama et al., 1981)."""
     rows = [
         sorted(room for room in imports if level[room] == floor) for floor in range(max(level.values()) + 1)
     ]
