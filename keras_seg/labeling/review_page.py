@@ -99,10 +99,8 @@ class ReviewPage:
 
     def _figure(self, number, picture, judged, doubts):
         (height, width), name = picture.size, _short(judged)
-        stroke = "".join(
-            f"<rect x={x} y={y} width={w} height={h} />"
-            for x, y, w, h in (doubt.box for doubt in doubts[:BOXES])
-        )
+        letters = min(height, width) / 14  # Pixels of the image.
+        boxes = "".join(_box(place, doubt, letters) for place, doubt in enumerate(doubts[:BOXES], 1))
         lines = "".join(map(self._line, doubts[:BOXES]))
         layers, radios = [], []
         for (layer, title), contents in zip(_LAYERS.items(), picture.layers.values(), strict=True):
@@ -124,9 +122,9 @@ class ReviewPage:
                 f'<div class=stack style="aspect-ratio:{width}/{height}">',
                 f'<img class=photo alt="{name}" src="{_uri(picture.photo, "jpeg")}">',
                 *layers,
-                f'<svg viewBox="0 0 {width} {height}" aria-hidden=true>{stroke}</svg>',
+                f'<svg viewBox="0 0 {width} {height}" aria-hidden=true>{boxes}</svg>',
                 "</div><div class=controls>",
-                f'<input type=range min=0 max=100 value=50 aria-label="How much of {name} is covered">',
+                f'<input type=range min=0 max=100 value=100 aria-label="How much of {name} is covered">',
                 f"<fieldset><legend class=hidden>Layer</legend>{''.join(radios)}</fieldset></div></figure>",
             )
         )
@@ -144,6 +142,15 @@ class ReviewPage:
             for doubt, judged in found[:_MOST_ROWS]
         )
         return f"<table class=sortable><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _box(place, doubt, letters):
+    """A region's frame and its place in the list, which stands inside at the upper left."""
+    x, y, width, height = doubt.box
+    return (
+        f"<rect x={x} y={y} width={width} height={height} />"
+        f'<text x={x + letters / 4:.1f} y={y + letters:.1f} style="font-size:{letters:.1f}px">{place}</text>'
+    )
 
 
 def _short(judged):
