@@ -8,7 +8,7 @@ from keras_seg.benchmark.ours import prepare
 
 def saved_model(network, size, batch_size=1, num_classes=21):
     """`serving_default` of the SavedModel: class ids and confidence, by the loader of TensorFlow Serving."""
-    prepare("inference")  # docs/guides/serve.md has the same for the server.
+    prepare("inference")  # docs/guides/serve.md says the same for the server.
     from tests.serving.savedmodel_runner import Session  # Loads TensorFlow's C++ library.
 
     with exported("saved_model", network, num_classes) as path:

@@ -13,7 +13,7 @@ def in_bfloat16(model):
     """Rebuilds a network with bfloat16 weights and arithmetic between its first and its last layers.
 
     What has the channels of an image or of the classes stays float32: the preprocessing and the scores.
-    oneDNN's bfloat16 kernels also corrupted memory where 4096 channels became few (docs/guides/train.md).
+    oneDNN's bfloat16 kernels corrupted memory where 4096 channels became few, docs/reference/training.md.
     Batch normalizations are folded into what stands before them, or keep float32 statistics.
 
     Args:

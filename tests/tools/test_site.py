@@ -1,5 +1,6 @@
 """The site: current, whole, and every link in it leads somewhere; what is wrong is named."""
 
+import re
 import shutil
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
@@ -59,6 +60,16 @@ def test_every_link_leads_to_a_page_and_a_place_in_it(pages):
 def test_nothing_is_loaded_from_elsewhere_and_every_image_has_words(pages):
     assert [src for page in pages.values() for src in page.loaded if urlsplit(src).netloc] == []
     assert [path.name for path, page in pages.items() if page.images_without_words] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "weights/README.md"]
+)
+def test_links_of_pages_outside_of_the_site_lead_to_files(name):
+    page = site.PROJECT / name
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)|<img src=\"([^\"]+)\"", page.read_text(encoding="utf-8"))
+    paths = [link or src for link, src in links if not (link or src).startswith("https://")]
+    assert [path for path in paths if not (page.parent / path).exists()] == []
 
 
 def test_pages_are_what_the_code_says_and_nothing_is_missing():

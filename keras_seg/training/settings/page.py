@@ -13,7 +13,7 @@ HEAD = """\
 Each is an argument of `keras_seg.TrainConfig` and `keras_seg.train`, a flag of `train.py` and a key of a
 run's `config.json`. A setting that is yes or no has a flag for either: `--flip`, `--no-flip`.
 `--model-option NAME=VALUE` is `model_options={"NAME": VALUE}` in Python, and a pair of numbers is
-`--scales 0.5 2` and `scales=(0.5, 2)`. [training.md](../guides/train.md) says what they are good for.
+`--scales 0.5 2` and `scales=(0.5, 2)`. [Training in detail](training.md) says what they are good for.
 """
 
 

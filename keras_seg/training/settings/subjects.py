@@ -118,7 +118,8 @@ class RecipeSettings:
     """How much is trained on, and the loss."""
 
     recipe: str | None = optional(
-        choices=RECIPES, help="settings of that source, see docs/guides/train.md; all others win over it"
+        choices=RECIPES,
+        help="settings of that source, see docs/reference/training.md; all others win over it",
     )
     image_size: tuple[int, int] | None = optional(
         (256, 256),
