@@ -12,21 +12,22 @@ from tests.environments.promises import PROJECT
 COMMANDS = (
     "--version",
     "models",
-    "train --model unet --weights none --epochs 1 --image-size 32 32 --output run",
-    "predict --run run photo.png --output masks --overlay",
-    "evaluate --run run --report",
-    "export --run run",
+    "train --model unet --weights none --epochs 1 --image-size 32 32 --output runs/run",
+    "predict --run runs/run photo.png --output masks --overlay",
+    "evaluate --run runs/run --report",
+    "export --run runs/run",
     "runs",
     "doctor photographs",
-    "train --model unet --weights none --data photographs --epochs 1 --image-size 32 32 --output own",
+    "train --model unet --weights none --data photographs --epochs 1 --image-size 32 32 --output runs/own",
 )
 LEFT = (
-    "run/best.keras",
-    "run/report.html",
-    "run/export/2/saved_model.pb",
+    "runs/run/best.keras",
+    "runs/run/report.html",
+    "runs/run/export/2/saved_model.pb",
     "masks/photo.png",
-    "own/curves.png",
+    "runs/own/curves.png",
 )
+WARNINGS = 1  # The exit status of `doctor` where it only warns
 IMAGES = "import cv2, numpy; cv2.imwrite('photo.png', numpy.full((40, 50, 3), 90, 'uint8'))"
 SHAPES = (
     "import keras_seg.data as d; d.write_shapes('photographs', counts={'train': 8, 'val': 2}, size=(32, 40))"
@@ -72,9 +73,10 @@ def use(python, folder):
         subprocess.run([python, "-c", code], cwd=folder, check=True, capture_output=True, env=PLAIN)
     for line in COMMANDS:
         said = subprocess.run([program, *line.split()], cwd=folder, capture_output=True, text=True, env=PLAIN)
-        print(f"  keras-seg {line}: {'ok' if said.returncode == 0 else 'failed'}", flush=True)
-        if said.returncode:
-            failures.append(f"keras-seg {line}: {said.stderr.strip().splitlines()[-1]}")
+        is_well = said.returncode in ((0, WARNINGS) if line.startswith("doctor") else (0,))
+        print(f"  keras-seg {line}: {'ok' if is_well else 'failed'}", flush=True)
+        if not is_well:
+            failures.append(f"keras-seg {line}: status {said.returncode}: {said.stderr[-500:].strip()}")
     failures += [f"{name} was not written" for name in LEFT if not (folder / name).exists()]
     said = subprocess.run([python, "-c", CLIENT], cwd=folder, capture_output=True, text=True, env=PLAIN)
     if "grpc" not in said.stderr and said.stdout.strip() != "False":
