@@ -34,6 +34,7 @@ TESTS = (
     "tests/serving/test_formats.py",
     "tests/training/test_config.py",
     "tests/training/test_objects.py",
+    "tests/tools/test_site.py",
     "tests/test_channels.py",
 )
 NAMES = ("oldest", "newest", "wheel")
