@@ -1,4 +1,4 @@
-"""The commands and code blocks of the guides, and which of them a test runs."""
+"""The commands and code blocks of the guides; `python -m tools.blocks` lists them, and which a test runs."""
 
 import re
 from pathlib import Path
@@ -72,3 +72,18 @@ def problems(docs=DOCS):
             line = outside.count("\n", 0, match.start()) + 1
             found.append(f"docs/{name}:{line}: the command is not in a ```sh block, so no test runs it")
     return found
+
+
+def main():
+    """Prints a line for each block: where it is, its first line, and why no test runs it."""
+    found = [block for page in guides() for block in blocks(page)]
+    for block in found:
+        first = block.text.splitlines()[0]
+        print(
+            f"{block.place:32} {first[:70]:70} {f'not run: {block.reason}' if block.reason else ''}".rstrip()
+        )
+    print(f"{sum(block.reason is None for block in found)} of {len(found)} blocks are run")
+
+
+if __name__ == "__main__":
+    main()
