@@ -18,6 +18,7 @@ Needs the extra `batch` and Linux.
 import argparse
 import os
 import random
+import secrets
 import shutil
 import signal
 import subprocess
@@ -206,16 +207,16 @@ def two_nodes(run, images, output, expected):
         ["--head", "--port", "6399", "--include-dashboard", "false"],
         ["--address", "127.0.0.1:6399"],
     ]
+    # Who joins a cluster shows a token; a job's driver finds it in the same variables.
+    environment = {**ENVIRONMENT, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    options = {"check": True, "env": environment, "cwd": ROOT, "capture_output": True, "text": True}
     try:
         for node in nodes:
-            subprocess.run(
-                [ray, "start", *node, "--num-cpus", "1"],
-                check=True, env=ENVIRONMENT, cwd=ROOT, capture_output=True,
-            )  # fmt: skip
+            subprocess.run([ray, "start", *node, "--num-cpus", "1"], **options)
         words = command(run, images, output, "--address", "127.0.0.1:6399", "--workers", "2")
-        answer = subprocess.run(words, check=True, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True)
+        answer = subprocess.run(words, **options)
     finally:
-        subprocess.run([ray, "stop", "--force"], check=False, env=ENVIRONMENT, capture_output=True)
+        subprocess.run([ray, "stop", "--force"], **{**options, "check": False})
     print(answer.stdout.strip())
     names = {Path(path).name: mask for path, mask in expected.items()}
     compare(output, {str(path): names[path.name] for path in images.rglob("*.png")}, "two nodes")
