@@ -36,8 +36,7 @@ masks, probabilities = found["masks"].astype(int), found["probabilities"].astype
 masks = np.where(masks == 255, probabilities.argmax(axis=-1), masks)
 probabilities = np.moveaxis(probabilities, -1, 1)
 scores, _ = get_label_quality_scores(masks, probabilities, method="softmin", verbose=False)
-counts, _ = get_label_quality_scores(masks, probabilities, method="num_pixel_issues", verbose=False)
-np.savez(sys.argv[2], softmin=-scores, pixels=-counts)
+np.savez(sys.argv[2], softmin=-scores)
 """
 
 
