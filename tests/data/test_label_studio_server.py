@@ -71,6 +71,7 @@ def server(tmp_path_factory):
         "COLLECT_ANALYTICS": "false",
         "LATEST_VERSION_CHECK": "false",
         "ML_BLOCK_LOCAL_IP": "false",  # Our server, too, is on the loopback interface.
+        "SSRF_PROTECTION_ENABLED": "false",  # And so is the webhook that Label Studio adds to it.
     }
     environment.pop("PYTHONPATH", None)
     words = ["start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)]
