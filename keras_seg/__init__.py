@@ -1,8 +1,28 @@
 """Classic semantic segmentation networks in Keras 3."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 from keras_seg.registration import register_with_keras
+
+if TYPE_CHECKING:  # `_HOMES` once more, for editors and type checkers.
+    from keras_seg.errors import InputError as InputError
+    from keras_seg.inference import Predictor as Predictor
+    from keras_seg.models import (
+        MODELS as MODELS,
+        build_model as build_model,
+        load_pretrained as load_pretrained,
+    )
+    from keras_seg.pretrained import load_model as load_model, load_weights as load_weights
+    from keras_seg.registry import register as register
+    from keras_seg.rows import (
+        Encoder as Encoder,
+        LearningRate as LearningRate,
+        Network as Network,
+        Published as Published,
+    )
+    from keras_seg.runs import Run as Run
+    from keras_seg.training import TrainConfig as TrainConfig, train as train
 
 __version__ = "0.2.0"
 

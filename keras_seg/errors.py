@@ -17,10 +17,10 @@ class InputError(ValueError):
     The command line prints the message as `error: ...` and ends with exit status 2.
     """
 
-    def __init__(self, message):
+    def __init__(self, message: str) -> None:
         super().__init__(spelled_out(message))
 
     @property
-    def command_line(self):
+    def command_line(self) -> str:
         """The line as the command line prints it."""
         return str(self)

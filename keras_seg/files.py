@@ -99,7 +99,7 @@ def check_targets(targets):
         InputError: something would.
     """
     inputs = {path.resolve() for path in targets}
-    owners = {}
+    owners: dict[Path, Path] = {}
     for path, files in targets.items():
         for file in files:
             real = file.resolve()

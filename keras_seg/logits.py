@@ -6,6 +6,7 @@ sigmoid is the probability that a pixel is no background. That is the softmax of
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -82,7 +83,7 @@ def most_likely(logits):
     return ops.top_k(logits, 1)
 
 
-def classify(logits, threshold=None):
+def classify(logits: np.ndarray, threshold: float | None = None) -> Any:
     """Turns logits into class ids and their probabilities.
 
     Args:

@@ -3,6 +3,7 @@
 import importlib.abc
 import importlib.util
 import sys
+from typing import Any
 
 KERAS, LAYERS = "keras", "keras_seg.layers"
 
@@ -28,7 +29,8 @@ class _AfterKeras(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(KERAS)
         if spec is not None:
-            self._loader, spec.loader = spec.loader, self
+            self._loader: Any = spec.loader
+            spec.loader = self
         return spec
 
     def create_module(self, spec):

@@ -10,17 +10,20 @@ import importlib
 import logging
 import pkgutil
 from importlib.metadata import entry_points
+from typing import Any
 
 from keras_seg.errors import InputError
 from keras_seg.rows import Encoder, Network
 
 GROUP = "keras_seg"
 HOMES = ("keras_seg.encoders", "keras_seg.models")
-_ROWS = {Network: {}, Encoder: {}}
-_loaded = []  # What has been loaded, or is being loaded, in this order: ours, then those of packages.
+_ROWS: dict[type, dict[str, Any]] = {Network: {}, Encoder: {}}
+_loaded: list[
+    str
+] = []  # What has been loaded, or is being loaded, in this order: ours, then those of packages.
 
 
-def register(*rows):
+def register(*rows: Encoder | Network) -> None:
     """Makes networks and encoders known to every command and function, by their names.
 
     Args:
@@ -88,7 +91,7 @@ def _load():
     if GROUP in _loaded:
         return
     _loaded.append(GROUP)
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.dist.name, entry.name)):
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (_package(entry)[0], entry.name)):
         try:
             module = entry.load()
             if not (hasattr(module, "NETWORKS") or hasattr(module, "ENCODERS")):
@@ -99,8 +102,13 @@ def _load():
             logging.getLogger(__name__).warning(
                 "warning: the package %s %s is left out, because its networks cannot be loaded "
                 "(%s = %s): %s; repair or uninstall it",
-                *(entry.dist.name, entry.dist.version, entry.name, entry.value, reason),
+                *(*_package(entry), entry.name, entry.value, reason),
             )
+
+
+def _package(entry):
+    """Name and version of the installed package that an entry point is of."""
+    return (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
 
 
 def _load_ours():

@@ -39,7 +39,7 @@ class Published:
     note: str = ""
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The file's name."""
         return self.url.rpartition("/")[2]
 
@@ -60,6 +60,10 @@ class LearningRate(NamedTuple):
 
 class _Row:
     """What networks and encoders have in common: a name, a builder and its fixed options."""
+
+    name: str
+    builder: Callable[..., Any]
+    options: dict[str, Any]
 
     @property
     def build(self):
@@ -127,7 +131,7 @@ class Encoder(_Row):
         self.check(None, **({"output_stride": 32} if self.output_strides else {}))
 
     @property
-    def finest_stride(self):
+    def finest_stride(self) -> int:
         """Pixels of the image for one of the finest map; 2 where the row does not say the strides."""
         return self.strides[0] if self.strides else 2
 
@@ -191,6 +195,6 @@ class Network(_Row):
             )
 
     @property
-    def default_encoder(self):
+    def default_encoder(self) -> str | None:
         """Name of the encoder that it is built on where none is asked for; None if it has its own."""
         return self.default("encoder") or self.encoder

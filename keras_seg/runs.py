@@ -4,11 +4,19 @@ import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from keras_seg.errors import InputError
 from keras_seg.files import regular_file
+from keras_seg.hints import PathLike
 from keras_seg.run_config import check_config
 from keras_seg.texts import parse_json
+
+if TYPE_CHECKING:  # Each would import TensorFlow.
+    import keras
+
+    from keras_seg.data.samples import Dataset, ImageKind
+    from keras_seg.inference import Predictor
 
 CONFIG = "config.json"
 
@@ -26,7 +34,7 @@ class Run:
     config: dict
 
     @classmethod
-    def open(cls, folder):
+    def open(cls, folder: PathLike) -> "Run":
         """Reads a run folder's `config.json`.
 
         Raises:
@@ -58,32 +66,32 @@ class Run:
         return cls(path, config)
 
     @property
-    def best_path(self):
+    def best_path(self) -> Path:
         """The weights with the best validation mean IoU, a whole Keras model."""
         return self.path / "best.keras"
 
     @property
-    def export_path(self):
+    def export_path(self) -> Path:
         """The SavedModel's folder of versions."""
         return self.path / "export"
 
     @property
-    def classes(self):
+    def classes(self) -> tuple[str, ...]:
         """Class names in id order."""
         return tuple(self.config["classes"])
 
     @property
-    def colors(self):
+    def colors(self) -> tuple[tuple[int, ...], ...]:
         """RGB in 0..255 of each class."""
         return tuple(tuple(color) for color in self.config["colors"])
 
     @property
-    def threshold(self):
+    def threshold(self) -> float | None:
         """The probability from which a pixel is foreground; None where the most probable class wins."""
         return self.config.get("threshold")
 
     @property
-    def images(self):
+    def images(self) -> "ImageKind":
         """What images it takes, an `ImageKind`."""
         # Imports TensorFlow, which listing runs does without.
         from keras_seg.data.samples import RGB, ImageKind
@@ -91,11 +99,19 @@ class Run:
         return ImageKind(self.config.get("channels") or RGB.channels, self.config.get("depth") or RGB.depth)
 
     @property
-    def objects(self):
+    def objects(self) -> tuple[str, ...]:
         """Names of what the training was given as objects, which no file holds."""
         return tuple(self.config.get("objects") or ())
 
-    def dataset(self, data=None, *, split=None, ignore_label=None, mask_colors=None, reduce_zero_label=None):
+    def dataset(
+        self,
+        data: PathLike | None = None,
+        *,
+        split: str | None = None,
+        ignore_label: int | None = None,
+        mask_colors: str | None = None,
+        reduce_zero_label: bool | None = None,
+    ) -> "Dataset":
         """The data set that it was trained on, or another one with the same classes.
 
         Args:
@@ -120,7 +136,7 @@ class Run:
             raise InputError(
                 f"{self.path}: was trained on a dataset given in Python; name a folder with --data"
             )
-        meant = {"mask_colors": mask_colors, "reduce_zero_label": reduce_zero_label}
+        meant: dict[str, Any] = {"mask_colors": mask_colors, "reduce_zero_label": reduce_zero_label}
         if all(value is None for value in meant.values()):  # Else they may contradict what was recorded.
             meant = {}
         if ignore_label is not None:
@@ -145,11 +161,11 @@ class Run:
             )
         return dataset
 
-    def predictor(self, **options):
+    def predictor(self, **options: Any) -> "Predictor":
         """A `keras_seg.Predictor` of the best model; the options are its own."""
         return _door("keras_seg.inference", "Predictor")(self, **options)
 
-    def evaluate(self, data=None, split="val", **options):
+    def evaluate(self, data: PathLike | None = None, split: str = "val", **options: Any) -> dict[str, Any]:
         """Measures the best model on a split of a data set.
 
         Args:
@@ -165,7 +181,9 @@ class Run:
         """
         return _door("keras_seg.evaluation", "evaluate_run")(self, data, split, **options)
 
-    def export(self, folder=None, format="saved_model", **options):
+    def export(
+        self, folder: PathLike | None = None, format: str = "saved_model", **options: Any
+    ) -> list[Path]:
         """Writes the best model for other programs.
 
         Args:
@@ -209,7 +227,7 @@ class Run:
         )
         return html if samples is None else html + image_html(samples[..., ::-1], "samples.png")
 
-    def load_model(self):
+    def load_model(self) -> "keras.Model":
         """Loads the best model, ready to predict.
 
         Raises:

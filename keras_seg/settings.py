@@ -91,12 +91,16 @@ class Setting:
         if self.least is not None and self.most is not None:
             return f"from {self.least} to {self.most}"
         words = [
-            self.least is not None and f"{self.least} or more",
-            self.above is not None and f"above {self.above}",
-            self.most is not None and f"at most {self.most}",
-            self.below is not None and f"below {self.below}",
+            text
+            for bound, text in (
+                (self.least, f"{self.least} or more"),
+                (self.above, f"above {self.above}"),
+                (self.most, f"at most {self.most}"),
+                (self.below, f"below {self.below}"),
+            )
+            if bound is not None
         ]
-        text = " and ".join(filter(None, words))
+        text = " and ".join(words)
         return text and f"two numbers {text}" if get_origin(self.kind) is tuple else text
 
     @property

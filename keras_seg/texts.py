@@ -1,15 +1,17 @@
 """Reads text and JSON files that people wrote, and says in one line what is wrong with them."""
 
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from keras_seg.errors import InputError
 from keras_seg.files import regular_file
 
 
 @contextmanager
-def readable(path: Path):
+def readable(path: Path) -> Iterator[None]:
     """Says in one line that the folder or file that the block looks at cannot be read.
 
     Args:
@@ -54,13 +56,13 @@ def read_text(path: Path, kind: str = "") -> str:
     except InputError:
         raise
     except OSError as error:
-        reason = error.strerror
+        reason = str(error.strerror)
     except ValueError as error:  # A null byte in its name.
-        reason = error
+        reason = str(error)
     raise InputError(f"{path}: cannot be read{kind}: {reason}.")
 
 
-def parse_json(path: Path, text: str):
+def parse_json(path: Path, text: str) -> Any:
     """Returns the content of JSON text.
 
     Raises:
@@ -79,7 +81,7 @@ def parse_json(path: Path, text: str):
     raise InputError(f"{path}: is not JSON: {reason}.")
 
 
-def shown(value) -> str:
+def shown(value: Any) -> str:
     """Returns a value of JSON for a message, shortened."""
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."

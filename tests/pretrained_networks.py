@@ -20,8 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks would
 
 import numpy as np
 
-from keras_seg.models import load_pretrained
-from keras_seg.models import pretrained as module
+from keras_seg.models import load_pretrained, pretrained as module
 from keras_seg.models.pretrained import pretrained_networks
 from tests import parity
 from tests.pretrained.pth_writer import write_pth

@@ -22,8 +22,7 @@ from keras_seg.serving.formats import export_litert, export_onnx
 from keras_seg.serving.outputs import Output
 from tests.data.helpers import encode, picture, png, write_folder
 from tests.losses_by_hand import probabilities
-from tests.serving.helpers import NAME, encoded, free_port, grey, tiny_network
-from tests.serving.helpers import picture as smooth_picture
+from tests.serving.helpers import NAME, encoded, free_port, grey, picture as smooth_picture, tiny_network
 
 COLORS = ((0, 0, 0), (255, 0, 0))
 DISC = np.uint8(np.hypot(*(np.mgrid[:12, :16] - np.array([[[5]], [[7]]]))) < 4)

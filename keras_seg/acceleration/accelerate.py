@@ -48,7 +48,7 @@ class Network:
         return output
 
 
-def accelerate(model, purpose, device=None):
+def accelerate(model: keras.Model, purpose: str, device: str | None = None) -> keras.Model:
     """Gives a network that has the same outputs sooner, on this machine and for this purpose.
 
     It is to be run, never saved: layers that a rule of `RULES` replaces are not Keras's any more. For
@@ -76,7 +76,7 @@ def accelerate(model, purpose, device=None):
     return rebuilt(model, rules)
 
 
-def fold_batch_normalization(model):
+def fold_batch_normalization(model: keras.Model) -> keras.Model:
     """Gives a plain Keras model in which batch normalizations are folded into the layers before them."""
     return rebuilt(model, [rule for rule in RULES if rule.replace is fold])
 

@@ -81,7 +81,7 @@ def neighbors(x, extent, axis):
         return x
     # Ends that count from the far side need no size, which may be unknown.
     before = (slice(None),) * axis
-    parts = [x[(*before, slice(i, i - extent + 1 or None))] for i in range(extent)]
+    parts = [x[before + (slice(i, i - extent + 1 or None),)] for i in range(extent)]  # noqa: RUF005
     return ops.concatenate(parts, axis=-1)
 
 

@@ -5,7 +5,7 @@ import math
 import os
 import socket
 from contextlib import contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from keras_seg.errors import InputError
 from keras_seg.memory import available_memory
@@ -18,7 +18,8 @@ _SHARE = 0.8  # Of the memory that is free, for all workers of this machine.
 _STARTS = 3  # Attempts on this machine: Ray waits 30 s for its own processes, too short for a busy one.
 
 
-class Workers(NamedTuple):
+@dataclass(frozen=True)
+class Workers:
     """Where a job's workers are.
 
     Attributes:

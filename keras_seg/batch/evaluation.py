@@ -1,19 +1,24 @@
 """A run's counts on a data set, by several workers: the same figures as by one process."""
 
 import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-from keras_seg.batch.cluster import connected, run_files
+from keras_seg.batch.cluster import Workers, connected, run_files
 from keras_seg.batch.workers import load_predictor
-from keras_seg.data import read_sample
+from keras_seg.data import Dataset, read_sample
 from keras_seg.data.batches.pipeline import eval_batch_sizes
 from keras_seg.data.folders.index import headers_of
 from keras_seg.evaluation.counts import ImageCounts, count_image
 from keras_seg.inference import Prediction
+from keras_seg.runs import Run
 
 
-def counts_of_workers(run, dataset, split, options, workers):
+def counts_of_workers(
+    run: Run, dataset: Dataset, split: str, options: Mapping[str, Any], workers: Workers
+) -> Iterator[ImageCounts]:
     """Counts every image of a split, as the engine of `evaluate_run`.
 
     The files of the data set must be there for all workers under the same names.

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from keras_seg.batch.cluster import Workers, connected, run_files
 from keras_seg.batch.manifest import DONE, FAILED, finish_manifest, read_manifest
@@ -10,6 +11,7 @@ from keras_seg.batch.sources import find_images
 from keras_seg.batch.targets import Target
 from keras_seg.batch.workers import Labeler
 from keras_seg.errors import InputError
+from keras_seg.hints import PathLike
 from keras_seg.runs import Run
 
 JOB = "job.json"
@@ -32,18 +34,18 @@ class Summary(NamedTuple):
 
 
 def label_images(
-    run,
-    sources,
-    output,
+    run: Run,
+    sources: Iterable[PathLike],
+    output: PathLike,
     *,
-    workers=None,
-    column=None,
-    confidence=False,
-    overlay=False,
-    retry=False,
-    progress=None,
-    **options,
-):
+    workers: Workers | None = None,
+    column: str | None = None,
+    confidence: bool = False,
+    overlay: bool = False,
+    retry: bool = False,
+    progress: Callable[..., Any] | None = None,
+    **options: Any,
+) -> Summary:
     """Labels every image of the sources, on this machine or a Ray cluster.
 
     What an earlier start of the same job has done is not done again. A worker that dies is replaced; an

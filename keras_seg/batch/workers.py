@@ -4,6 +4,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from keras_seg.errors import InputError
 from keras_seg.process import prepare
@@ -151,7 +152,7 @@ def _failed(path, line):
 
 def _of_one_size(pairs):
     """Yields lists of pairs whose images have one size, of at most `TOGETHER` pixels or one image."""
-    groups = {}
+    groups: dict[Any, list[Any]] = {}
     for path, image in pairs:
         group = groups.setdefault(image.shape, [])
         group.append((path, image))

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from types import MappingProxyType
 from typing import NamedTuple
@@ -40,7 +41,7 @@ class Contender(NamedTuple):
     name: str
     target: str
     settings: dict
-    environment: dict = MappingProxyType({})
+    environment: Mapping = MappingProxyType({})
 
 
 class Timing(NamedTuple):

@@ -1,5 +1,7 @@
 """From the values or colors stored in masks to class ids, by one table."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -34,7 +36,7 @@ def label_table(dataset: Dataset) -> np.ndarray:
     return table
 
 
-def color_code(color) -> int:
+def color_code(color: Any) -> int:
     """Returns 65536 R + 256 G + B; a single number is that grey."""
     red, green, blue = (color,) * 3 if isinstance(color, int) else color
     return 65536 * red + 256 * green + blue
@@ -45,7 +47,7 @@ def code_color(code: int) -> tuple[int, int, int]:
     return code >> 16, code >> 8 & 255, code & 255
 
 
-def to_ids(mask, dataset: Dataset):
+def to_ids(mask: Any, dataset: Dataset) -> Any:
     """Maps mask values or color codes to class ids in the graph.
 
     Args:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ SPLITS = {
 DEPTHS = ("uint8", "uint16", "float32")
 
 
-def split_name(spelling: str, source) -> str:
+def split_name(spelling: str, source: Any) -> str:
     """Returns train, val or test for any spelling of it.
 
     Args:

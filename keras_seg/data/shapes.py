@@ -7,13 +7,15 @@ hints at the class and does not decide it: hues overlap, and the ground and its 
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from keras_seg.data.samples import ArraySample, Dataset
+from keras_seg.data.samples import ArraySample, Dataset, Sample
 from keras_seg.errors import InputError
+from keras_seg.hints import PathLike, Size
 from keras_seg.palette import IGNORE, default_colors
 
 CLASSES = ("ground", "circle", "square", "triangle", "star")
@@ -32,7 +34,7 @@ _FORMS = {
 }
 
 
-def draw_shapes(*, counts=None, size=SIZE, seed=0) -> Dataset:
+def draw_shapes(*, counts: Mapping[str, int] | None = None, size: Size = SIZE, seed: int = 0) -> Dataset:
     """Draws the data set `shapes` in memory.
 
     Args:
@@ -43,15 +45,19 @@ def draw_shapes(*, counts=None, size=SIZE, seed=0) -> Dataset:
     Returns:
         Dataset of ArraySamples: images uint8 [H, W, 3], masks uint8 [H, W] with a void outline of 255.
     """
-    splits = {}
+    splits: dict[str, list[Sample | ArraySample]] = {}
     for stream, (split, count) in enumerate((counts or COUNTS).items()):
         drawn = (_draw(np.random.default_rng([seed, stream, index]), *size) for index in range(count))
-        splits[split] = [ArraySample(*pair, f"{split}_{index:04d}") for index, pair in enumerate(drawn)]
+        splits[split] = [
+            ArraySample(image, mask, f"{split}_{index:04d}") for index, (image, mask) in enumerate(drawn)
+        ]
     colors = tuple(tuple(color) for color in default_colors(len(CLASSES)).tolist())
     return Dataset("shapes", CLASSES, colors, None, splits)
 
 
-def write_shapes(folder, *, counts=None, size=SIZE, seed=0) -> Path:
+def write_shapes(
+    folder: PathLike, *, counts: Mapping[str, int] | None = None, size: Size = SIZE, seed: int = 0
+) -> Path:
     """Writes `shapes` as a data folder: images/SPLIT, masks/SPLIT (PNG) and dataset.json.
 
     Args:
@@ -109,9 +115,9 @@ def _draw(rng, height, width):
     side = min(height, width)
     image = _texture(rng, (height, width), side, rng.uniform(0, 180), rng.uniform(0.05, 0.3))
     for _ in range(rng.integers(3, 7)):
-        ends = rng.uniform(0, [width, height], (2, 2)).astype(int)
+        start, end = rng.uniform(0, [width, height], (2, 2)).astype(int).tolist()
         color = _rgb(rng.uniform(0, 180), rng.uniform(0.2, 0.6), rng.uniform(0.3, 0.9))
-        cv2.line(image, *ends.tolist(), color.tolist(), max(1, side // 48), cv2.LINE_AA)
+        cv2.line(image, start, end, color.tolist(), max(1, side // 48), cv2.LINE_AA)
     mask = np.zeros((height, width), np.uint8)
     for _ in range(rng.integers(2, 5)):
         label = int(rng.integers(1, len(CLASSES)))
@@ -165,5 +171,5 @@ def _texture(rng, size, side, hue, saturation):
 
 def _rgb(hue, saturation, value):
     """Returns float32 RGB 0..255 of a hue (of 180), a saturation and a value (fractions)."""
-    hsv = np.float32([[[hue % 180 * 2, saturation, value]]])
+    hsv = np.array([[[hue % 180 * 2, saturation, value]]], np.float32)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0] * 255

@@ -143,7 +143,8 @@ def _stream(name, pairs, kind, num_classes):
                 f"dataset: the mask of image {number} of {name} holds {wrong}, and the classes are 0 to "
                 f"{num_classes - 1}; say classes={wrong + 1}, or make it {IGNORE}, which is ignored"
             )
-        sizes.append(tuple(map(int, size)))
+        height, width = map(int, size)
+        sizes.append((height, width))
     if not sizes:
         raise InputError(f"dataset: {name} gives no image")
     return Stream(pairs.map(convert), sizes)

@@ -3,6 +3,7 @@
 from keras import layers
 
 from keras_seg.encoders.pyramid import PAD_LAYER, Pyramid
+from keras_seg.hints import Tensor
 from keras_seg.layers import LocalResponseNormalization
 from keras_seg.rows import Encoder, Published
 
@@ -23,7 +24,7 @@ def max_pool(x, name):
     return layers.MaxPooling2D(3, 2, name=name)(x)
 
 
-def alexnet(x, *, padding=0):
+def alexnet(x: Tensor, *, padding: int = 0) -> Pyramid:
     """The five convolutions, under CaffeNet's names (`conv1` ... `conv5`).
 
     Args:

@@ -59,7 +59,8 @@ def layer_names(network):
     Keras counts layers without a name, such as `conv2d_7`, through all networks of a process; here each
     network counts its own.
     """
-    names, counts = {}, {}
+    names: dict[str, str] = {}
+    counts: dict[str, int] = {}
     for layer in network.layers:
         kind = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)
         kind = re.sub(r"([a-z])([A-Z])", r"\1_\2", kind).lower()

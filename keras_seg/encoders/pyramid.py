@@ -1,10 +1,12 @@
 """What every encoder returns, and how it is told apart from the rest of a network."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import keras
 
 from keras_seg.errors import InputError
+from keras_seg.hints import Tensor
 from keras_seg.layers import Preprocessing
 
 PAD_LAYER = "pad1"  # Puts pixels around the image: 100 in the original FCNs.
@@ -29,12 +31,12 @@ class Pyramid(NamedTuple):
     before_pools: tuple = ()
 
     @property
-    def stages(self):
+    def stages(self) -> tuple[Tensor, ...]:
         """The maps that there are, without those before the pools."""
         return tuple(x for x in self[:5] if x is not None)
 
 
-def mark_encoder(image, maps):
+def mark_encoder(image: Tensor, maps: Iterable[Tensor]) -> None:
     """Notes in a network's first layer which of its layers are the encoder, so that a file says it too.
 
     Args:
@@ -50,7 +52,7 @@ def mark_encoder(image, maps):
     _preprocessing(encoder).stage_ends = tuple(encoder.output_names)
 
 
-def encoder_layers(network, stages=None):
+def encoder_layers(network: keras.Model, stages: int | None = None) -> list[str]:
     """Lists the layers of a network's encoder.
 
     Args:
@@ -105,7 +107,7 @@ def _preprocessing(model):
     return next((layer for layer in model.layers if isinstance(layer, Preprocessing)), None)
 
 
-def freeze_encoder(model, frozen=True, *, stages=None):
+def freeze_encoder(model: keras.Model, frozen: bool = True, *, stages: int | None = None) -> list[str]:
     """Freezes or unfreezes a network's encoder, its batch statistics included.
 
     Args:
@@ -124,7 +126,7 @@ def freeze_encoder(model, frozen=True, *, stages=None):
     return names
 
 
-def freeze_layers(model, names, frozen=True):
+def freeze_layers(model: keras.Model, names: Iterable[str], frozen: bool = True) -> None:
     """Freezes or unfreezes the layers of these names, also of an accelerated network."""
     names = set(names)
     for layer in model.layers:

@@ -1,10 +1,12 @@
 """ResNet 18, 34, 50, 101 and 152: He et al., 2016 (arXiv:1512.03385), with a chosen output stride."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from keras import layers
 
 from keras_seg.encoders.pyramid import Pyramid
+from keras_seg.hints import Tensor
 from keras_seg.rows import Encoder, Published
 
 OUTPUT_STRIDES = (8, 16, 32)
@@ -30,7 +32,7 @@ class Source(NamedTuple):
     epsilon: float
     preprocessing: str
     stem: tuple
-    block: object
+    block: Callable[[int, int], str]
     layers: tuple
 
 
@@ -114,7 +116,7 @@ def basic_block(x, filters, source, name, *, strides, dilation_rate, project):
     return layers.ReLU(name=f"{name}_relu2")(x)
 
 
-def resnet(x, *, encoder="resnet50", output_stride=32):
+def resnet(x: Tensor, *, encoder: str = "resnet50", output_stride: int = 32) -> Pyramid:
     """The stem and the four stages of blocks, under the names of the weights' source.
 
     Below output stride 32 the last stages dilate instead of striding: their maps are finer, and every

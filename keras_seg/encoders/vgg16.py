@@ -1,8 +1,11 @@
 """VGG16: Simonyan and Zisserman, 2015 (arXiv:1409.1556), without its dense layers."""
 
+from typing import Any
+
 from keras import layers
 
 from keras_seg.encoders.pyramid import PAD_LAYER, Pyramid
+from keras_seg.hints import Tensor
 from keras_seg.rows import Encoder, Published
 
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -34,7 +37,7 @@ def convolutions(x, stage, *, batch_norm=False, dilation_rate=1, padding=1):
     return x
 
 
-def vgg16(x, *, output_stride=32, batch_norm=False, padding=1):
+def vgg16(x: Tensor, *, output_stride: int = 32, batch_norm: bool = False, padding: int = 1) -> Pyramid:
     """The thirteen convolutions, under the names of Keras's weights file (`block1_conv1` ...).
 
     Args:
@@ -55,7 +58,8 @@ def vgg16(x, *, output_stride=32, batch_norm=False, padding=1):
         before.append(x)
         x = max_pool(x, stage, strides=1 if (stage, output_stride) == (5, 16) else 2)
         pooled.append(x)
-    return Pyramid(*pooled, before_pools=tuple(before))
+    c1, c2, c3, c4, c5 = pooled
+    return Pyramid(c1, c2, c3, c4, c5, tuple(before))
 
 
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/vgg16"
@@ -76,7 +80,7 @@ KERAS_FILES = (
         note="*auto* without fc6, 59 MB",
     ),
 )
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "channels": (64, 128, 256, 512, 512),
     "strides": (2, 4, 8, 16, 32),
     "output_strides": (16, 32),

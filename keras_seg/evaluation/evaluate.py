@@ -3,7 +3,9 @@
 Long, Shelhamer and Darrell, 2015 (arXiv:1411.4038), section 5.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,14 +13,22 @@ import numpy as np
 from keras_seg.data import Dataset, Sample, check_dataset, eval_batches
 from keras_seg.errors import InputError
 from keras_seg.evaluation.counts import Counts, calibration_error, count_image, intervals
+from keras_seg.hints import PathLike, Progress
 from keras_seg.inference import Prediction, Predictor
 from keras_seg.metrics import boundary_scores, scores
+from keras_seg.runs import Run
 
 FIGURES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou", "mean_dice")
 CLASS_FIGURES = ("iou", "accuracy", "dice", "boundary_iou")
 
 
-def evaluate(source, batches, classes, progress=iter, watch=None):
+def evaluate(
+    source: Predictor | keras.Model,
+    batches: Iterable[tuple[Any, Any]],
+    classes: Sequence[str],
+    progress: Progress = iter,
+    watch: Callable[..., Any] | None = None,
+) -> dict[str, Any]:
     """Measures a model on labeled pictures.
 
     Args:
@@ -98,20 +108,20 @@ def _fraction(value):
 
 
 def evaluate_run(
-    run,
-    data=None,
-    split="val",
-    ignore_label=None,
-    progress=None,
-    gallery=None,
+    run: Run,
+    data: PathLike | Dataset | None = None,
+    split: str = "val",
+    ignore_label: int | None = None,
+    progress: Progress | None = None,
+    gallery: Any = None,
     *,
-    mask_colors=None,
-    reduce_zero_label=None,
-    strict=False,
-    report=None,
-    engine=None,
-    **options,
-):
+    mask_colors: str | None = None,
+    reduce_zero_label: bool | None = None,
+    strict: bool = False,
+    report: Callable[[str], Any] | None = None,
+    engine: Callable[..., Iterable[Any]] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
     """Measures a run's best model on a split of a data set.
 
     Args:
@@ -137,8 +147,13 @@ def evaluate_run(
         InputError: the data set is not right, has no such split, or has other classes than the run.
     """
     if not isinstance(data, Dataset):
-        meant = {"mask_colors": mask_colors, "reduce_zero_label": reduce_zero_label}
-        data = run.dataset(data, split=split, ignore_label=ignore_label, **meant)
+        data = run.dataset(
+            data,
+            split=split,
+            ignore_label=ignore_label,
+            mask_colors=mask_colors,
+            reduce_zero_label=reduce_zero_label,
+        )
     dataset = data
     names = [_name(sample) for sample in dataset.split(split)]
     for line in check_dataset(dataset, splits=[split], strict=strict):
@@ -163,7 +178,7 @@ def _name(sample):
     return sample.image.name if isinstance(sample, Sample) else sample.name
 
 
-def other_images(dataset, first, split):
+def other_images(dataset: Dataset, first: Dataset, split: str) -> list[str]:
     """Returns the names of a split's images that are not in the same split of the first data set."""
     known = {_identity(sample) for sample in first.split(split)}
     return [_name(sample) for sample in dataset.split(split) if _identity(sample) not in known]

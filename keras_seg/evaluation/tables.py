@@ -2,8 +2,11 @@
 
 import io
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from keras_seg.files import replacing
+from keras_seg.hints import PathLike
 from keras_seg.spreadsheets import write_rows
 
 SUMMARY = (
@@ -18,7 +21,7 @@ SUMMARY = (
 CLASS_COLUMNS = (("IoU", "iou"), ("accuracy", "accuracy"), ("Dice", "dice"), ("boundary IoU", "boundary_iou"))
 
 
-def format_table(metrics):
+def format_table(metrics: Mapping[str, Any]) -> str:
     """Returns the text of an evaluation: a line per class, then the figures of all, as fractions."""
     rows = [["class", *(title for title, _ in CLASS_COLUMNS), "pixels"]]
     for each in metrics["classes"]:
@@ -28,7 +31,7 @@ def format_table(metrics):
     return "\n".join([*_aligned(rows), "", *_aligned(summary), counts])
 
 
-def compare(found):
+def compare(found: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the text of several evaluations of one data set side by side.
 
     Args:
@@ -60,7 +63,7 @@ def fraction(value):
     return "-" if value is None else f"{value:.3f}"
 
 
-def write_metrics(path, metrics):
+def write_metrics(path: PathLike, metrics: Mapping[str, Any]) -> None:
     """Writes the figures as JSON; a name that ends in .csv gets the classes, a line each.
 
     Raises:

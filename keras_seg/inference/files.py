@@ -1,14 +1,16 @@
 """Many pictures in files: which ones are meant, and a mask written for each."""
 
 import glob
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keras_seg.data.folders.dataset import IMAGE_SUFFIXES
 from keras_seg.data.formats.headers import has_alpha
 from keras_seg.data.formats.reading import read_image
 from keras_seg.errors import InputError
 from keras_seg.files import check_beside, check_targets, regular_file
+from keras_seg.hints import PathLike, Progress
 from keras_seg.inference.outputs import Outputs, Wanted
 from keras_seg.inference.predictor import Prediction
 from keras_seg.logits import most_probable
@@ -29,7 +31,7 @@ class Summary(NamedTuple):
     transparent: int = 0
 
 
-def expand_inputs(inputs, suffixes=IMAGE_SUFFIXES):
+def expand_inputs(inputs: Iterable[PathLike], suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
     """Finds the pictures that are meant by files, folders and patterns.
 
     Args:
@@ -43,7 +45,7 @@ def expand_inputs(inputs, suffixes=IMAGE_SUFFIXES):
     Raises:
         InputError: one of them gives nothing.
     """
-    found = {}
+    found: dict[Path, Path] = {}
     for item in inputs:
         for path in _expand(item, suffixes):
             found.setdefault(path.resolve(), path)
@@ -77,7 +79,9 @@ def _is_meant(path, suffixes):
     return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
 
 
-def predict_files(predictor, paths, output, *, progress=iter, **wanted):
+def predict_files(
+    predictor: Any, paths: Sequence[PathLike], output: PathLike, *, progress: Progress = iter, **wanted: Any
+) -> Summary:
     """Predicts picture files one by one and writes a mask for each.
 
     A picture that cannot be read or predicted is left out and told at the end; the rest are done. An output

@@ -3,16 +3,18 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from keras_seg import data
 from keras_seg.errors import InputError
 from keras_seg.files import replacing
+from keras_seg.hints import PathLike
 
 _JPEG_QUALITY = 92
 MAX_JPEG_SIDE = 65500  # Pixels, the most that libjpeg writes
 
 
-def read_image(path):
+def read_image(path: PathLike) -> np.ndarray:
     """Reads a picture; JPEG and TIFF are turned as their EXIF orientation says.
 
     The pixels come from the decoder that training and the exported model use, so that all three see the
@@ -31,7 +33,7 @@ def read_image(path):
     return data.read_image(path)
 
 
-def write_mask(path, mask):
+def write_mask(path: PathLike, mask: np.ndarray) -> None:
     """Writes class ids as a grey PNG, 8 bits (uint8) or 16 (uint16) per pixel.
 
     Raises:
@@ -40,7 +42,7 @@ def write_mask(path, mask):
     _write(path, mask)
 
 
-def write_image(path, image):
+def write_image(path: PathLike, image: np.ndarray) -> None:
     """Writes an RGB or grey uint8 picture as PNG or JPEG, as the suffix of `path` says.
 
     Raises:

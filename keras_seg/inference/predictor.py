@@ -1,10 +1,11 @@
 """A trained model as a function from one picture to its mask."""
 
 import math
+from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import keras
@@ -15,6 +16,7 @@ from keras_seg.acceleration import accelerate
 from keras_seg.classes import BINARY_CLASSES
 from keras_seg.data.samples import ImageKind
 from keras_seg.errors import InputError
+from keras_seg.hints import Colors, PathLike
 from keras_seg.inference.arrays import as_image, warn_of_fractions
 from keras_seg.inference.averaging import Averaging, averaged_probabilities, logits_in_bands
 from keras_seg.inference.bfloat16 import in_bfloat16
@@ -54,19 +56,21 @@ class Prediction(_MaskAndConfidence):
 
     image = classes = colors = None
 
-    def seen(self, image, classes, colors):
+    def seen(
+        self, image: np.ndarray, classes: Sequence[str] | None, colors: np.ndarray | None
+    ) -> "Prediction":
         """Returns itself, once it knows what it is of."""
         self.image, self.classes, self.colors = image, classes, colors
         return self
 
-    def overlay(self):
+    def overlay(self) -> np.ndarray:
         """The picture with the classes drawn over it, RGB uint8 [H, W, 3]; the classes alone without one."""
         colors = default_colors(int(self.mask.max()) + 1) if self.colors is None else self.colors
         if self.image is None:
             return colorize(self.mask, colors)
         return overlay(self.image, self.mask, colors)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Writes the mask as a PNG whose pixel value is the class id; raises InputError."""
         write_mask(path, self.mask)
 
@@ -112,16 +116,16 @@ class Predictor:
 
     def __init__(
         self,
-        source,
-        classes=None,
-        colors=None,
+        source: PathLike | Run | keras.Model,
+        classes: Sequence[str] | None = None,
+        colors: Colors | None = None,
         *,
-        averaging=None,
-        crf=None,
-        threshold=None,
-        memory=None,
-        precision="float32",
-    ):
+        averaging: Averaging | None = None,
+        crf: Any = None,
+        threshold: float | None = None,
+        memory: int | None = None,
+        precision: str = "float32",
+    ) -> None:
         if precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision must be float32 or bfloat16, received {precision!r}.")
         run = _opened(source)
@@ -158,7 +162,7 @@ class Predictor:
                 f"--crf goes by the colors of RGB of 8 bits, and these images are {self.images}; drop it"
             )
 
-    def predict(self, image):
+    def predict(self, image: np.ndarray | PathLike | bytes) -> Prediction:
         """Predicts one picture.
 
         Args:
@@ -172,11 +176,11 @@ class Predictor:
             ValueError: the array has another shape.
             InputError: the file is no picture, or the picture does not fit into memory.
         """
-        image = as_image(image, self.images)
-        mask, confidence = self.predict_batch(image[None])
-        return Prediction(mask[0], confidence[0]).seen(image, self.classes, self.colors)
+        pixels = as_image(image, self.images)
+        mask, confidence = self.predict_batch(pixels[None])
+        return Prediction(mask[0], confidence[0]).seen(pixels, self.classes, self.colors)
 
-    def probabilities(self, image):
+    def probabilities(self, image: np.ndarray | PathLike | bytes) -> np.ndarray:
         """Predicts how probable each class is at each pixel of a picture.
 
         Args:
@@ -189,20 +193,20 @@ class Predictor:
             ValueError: the array has another shape.
             InputError: as for `predict`.
         """
-        image = as_image(image, self.images)
-        self._check_shape(image[None].shape)
-        warn_of_fractions(image, self.images)
-        with _memory_errors_explained(image.shape):
-            tiling = self._tiling(image.shape[0] * image.shape[1], self._bytes_of_probabilities)
-            found = averaged_probabilities(partial(self._logits, tiling), image, self.averaging)
+        pixels = as_image(image, self.images)
+        self._check_shape(pixels[None].shape)
+        warn_of_fractions(pixels, self.images)
+        with _memory_errors_explained(pixels.shape):
+            tiling = self._tiling(pixels.shape[0] * pixels.shape[1], self._bytes_of_probabilities)
+            found = averaged_probabilities(partial(self._logits, tiling), pixels, self.averaging)
             if self.crf is None:
                 return found
             # Imported here since SciPy takes its time and few ask for it.
             from keras_seg.inference.crf import refine
 
-            return refine(found, image, self.crf)
+            return refine(found, pixels, self.crf)
 
-    def predict_batch(self, images):
+    def predict_batch(self, images: np.ndarray) -> Prediction:
         """Predicts pictures of one size at once.
 
         Args:
@@ -223,7 +227,7 @@ class Predictor:
             return _joined(most_probable(each, self.threshold) for each in found)
         with _memory_errors_explained(images.shape[1:]):
             if self.averaging.window is not None:
-                return _joined(self._in_bands(image) for image in images)
+                return _joined(self._in_bands(image, self.averaging.window) for image in images)
             mask = np.empty(images.shape[:3], mask_dtype(self.num_classes))
             confidence = np.empty(images.shape[:3], np.float32)
             tiling = self._tiling(math.prod(images.shape[:3]))
@@ -231,12 +235,12 @@ class Predictor:
                 mask[place], confidence[place] = found[..., 0], found[..., 1]
             return Prediction(mask, confidence)
 
-    def _in_bands(self, image):
+    def _in_bands(self, image, window):
         """Rows become class ids as soon as they are done, so that logits of a whole picture never exist."""
         height, width = image.shape[:2]
         mask = np.empty((height, width), mask_dtype(self.num_classes))
         confidence = np.empty((height, width), np.float32)
-        rows_of_logits = min(self.averaging.window[0], height) / height * _FLOAT * self.num_classes
+        rows_of_logits = min(window[0], height) / height * _FLOAT * self.num_classes
         tiling = self._tiling(height * width, rows_of_logits)
         for top, logits in logits_in_bands(partial(self._logits, tiling), image, self.averaging):
             rows = slice(top, top + len(logits))

@@ -1,7 +1,12 @@
 """Bringing one feature map to the size of another."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_seg.hints import Shape, Tensor
 
 
 def spatial_shape(x):
@@ -36,12 +41,12 @@ class CropLike(keras.layers.Layer):
         `[B, H, W, C]`.
     """
 
-    def __init__(self, offset=0, pad=False, **kwargs):
+    def __init__(self, offset: int = 0, pad: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.offset = offset
         self.pad = pad
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         x, reference = inputs
         height, width = spatial_shape(reference)
         x = x[:, self.offset : self.offset + height, self.offset : self.offset + width, :]
@@ -53,8 +58,8 @@ class CropLike(keras.layers.Layer):
             margins.append((missing // 2, missing - missing // 2))
         return ops.pad(x, ((0, 0), *margins, (0, 0)))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         return shape_like(*input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "offset": self.offset, "pad": self.pad}

@@ -1,8 +1,11 @@
 """U-Net's way down and up again: a pool that rounds down, and bilinear upsampling by a factor."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_seg.hints import Shape, Tensor
 from keras_seg.layers.cropping import spatial_shape
 from keras_seg.layers.resizing import resize_bilinear
 
@@ -23,11 +26,11 @@ class FloorMaxPooling2D(keras.layers.Layer):
         `[B, max(H // 2, 1), max(W // 2, 1), C]`.
     """
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         height, width = (_half(size) for size in spatial_shape(x))
         return ops.max_pool(x, (2, 2), strides=(2, 2), padding="same")[:, :height, :width, :]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         halves = (None if size is None else _half(size) for size in input_shape[1:3])
         return (input_shape[0], *halves, input_shape[3])
 
@@ -47,18 +50,18 @@ class BilinearUpSampling2D(keras.layers.Layer):
         `[B, factor H, factor W, C]`.
     """
 
-    def __init__(self, factor=2, align_corners=False, **kwargs):
+    def __init__(self, factor: int = 2, align_corners: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.factor = factor
         self.align_corners = align_corners
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         height, width = (self.factor * size for size in spatial_shape(x))
         return resize_bilinear(x, height, width, self.align_corners)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         sizes = (None if size is None else self.factor * size for size in input_shape[1:3])
         return (input_shape[0], *sizes, input_shape[3])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factor": self.factor, "align_corners": self.align_corners}

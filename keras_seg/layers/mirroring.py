@@ -1,8 +1,11 @@
 """Context around an image, mirrored at its border."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_seg.hints import Shape, Tensor
 from keras_seg.layers.cropping import spatial_shape
 
 
@@ -25,11 +28,11 @@ class MirrorPadding2D(keras.layers.Layer):
         `[B, H', W', C]`.
     """
 
-    def __init__(self, margin, least, multiple, **kwargs):
+    def __init__(self, margin: int, least: int, multiple: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.margin, self.least, self.multiple = margin, least, multiple
 
-    def call(self, image):
+    def call(self, image: Tensor) -> Tensor:
         for axis, size in enumerate(spatial_shape(image), 1):
             image = ops.take(image, self._mirrored(size), axis=axis)
         return image
@@ -45,10 +48,10 @@ class MirrorPadding2D(keras.layers.Layer):
         missing = maximum(size + 2 * self.margin, self.least) - self.least
         return self.least + (missing + self.multiple - 1) // self.multiple * self.multiple
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         sides = [None if size is None else self._padded(size, max) for size in input_shape[1:3]]
         return (input_shape[0], *sides, input_shape[3])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         sizes = {"margin": self.margin, "least": self.least, "multiple": self.multiple}
         return {**super().get_config(), **sizes}

@@ -1,8 +1,12 @@
 """Local response normalization: Krizhevsky, Sutskever and Hinton, 2012 ("AlexNet")."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+
+from keras_seg.hints import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -24,11 +28,11 @@ class LocalResponseNormalization(keras.layers.Layer):
         `[B, H, W, C]`.
     """
 
-    def __init__(self, size=5, alpha=1e-4, beta=0.75, **kwargs):
+    def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.size, self.alpha, self.beta = size, alpha, beta
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         # In float32: squares of activations are out of float16's range.
         values = ops.cast(x, "float32")
         channel = np.arange(x.shape[-1])
@@ -37,8 +41,8 @@ class LocalResponseNormalization(keras.layers.Layer):
         scale = ops.power(1 + self.alpha / self.size * squares, self.beta)
         return ops.cast(values / scale, x.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "size": self.size, "alpha": self.alpha, "beta": self.beta}

@@ -1,8 +1,12 @@
 """Pooling that Keras has not: by indices, and to a fixed number of bins."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_seg.hints import Shape, Tensor
 from keras_seg.layers.cropping import shape_like, spatial_shape
 
 
@@ -28,7 +32,7 @@ class MaxPoolingWithIndices2D(keras.layers.Layer):
         shape: 0 top left, 1 top right, 2 bottom left, 3 bottom right; the first of equals.
     """
 
-    def call(self, x):
+    def call(self, x: Tensor) -> tuple[Tensor, Tensor]:
         windows = _windows(x)
         maxima = ops.max(windows, axis=3)
         is_largest = windows == maxima[:, :, :, None, :]
@@ -39,7 +43,7 @@ class MaxPoolingWithIndices2D(keras.layers.Layer):
             indices = ops.where(is_largest[:, :, :, place], place, indices)
         return maxima, indices
 
-    def compute_output_spec(self, x):
+    def compute_output_spec(self, x: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         halves = tuple(None if size is None else (size + 1) // 2 for size in x.shape[1:3])
         shape = (x.shape[0], *halves, x.shape[3])
         return keras.KerasTensor(shape, x.dtype), keras.KerasTensor(shape, "int32")
@@ -57,7 +61,7 @@ class MaxUnpooling2D(keras.layers.Layer):
         `[B, H, W, C]`.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         x, indices, reference = inputs
         height, width = spatial_shape(reference)
         h, w = spatial_shape(x)
@@ -67,7 +71,7 @@ class MaxUnpooling2D(keras.layers.Layer):
         x = ops.reshape(ops.transpose(windows, (0, 1, 3, 2, 4, 5)), (-1, 2 * h, 2 * w, x.shape[-1]))
         return x[:, :height, :width, :]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         return shape_like(input_shape[0], input_shape[2])
 
 
@@ -97,11 +101,11 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
         `[B, bins, bins, C]`.
     """
 
-    def __init__(self, bins, **kwargs):
+    def __init__(self, bins: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.bins = bins
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         height, width = spatial_shape(x)
         rows, columns = (_bin_matrix(size, self.bins, x.dtype) for size in (height, width))
         # Two products without a transposition, of which an einsum of the three makes several.
@@ -110,8 +114,8 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
         x = ops.matmul(columns, ops.reshape(x, (-1, width, channels)))
         return ops.reshape(x, (-1, self.bins, self.bins, channels))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         return (input_shape[0], self.bins, self.bins, input_shape[3])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "bins": self.bins}

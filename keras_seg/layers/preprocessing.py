@@ -1,8 +1,13 @@
 """The arithmetic between raw pixels and what an encoder was trained on."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+
+from keras_seg.hints import Shape, Tensor
 
 # name -> (channel order of the answer, divisor, mean, standard deviation), the last two in that order.
 PREPROCESSINGS = {
@@ -26,7 +31,7 @@ UNSCALED = frozenset({"caffe", "keras", "bgr"})  # Pixels keep their scale of 0.
 MEASURED = "measured"
 
 
-def preprocessing_options(preprocessing):
+def preprocessing_options(preprocessing: str | Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `Preprocessing` for a builder's option.
 
     Args:
@@ -35,7 +40,7 @@ def preprocessing_options(preprocessing):
     Raises:
         ValueError: It is neither.
     """
-    if not isinstance(preprocessing, dict):
+    if not isinstance(preprocessing, Mapping):
         return {"mode": preprocessing}
     if preprocessing.keys() != {"mean", "deviation"}:
         raise ValueError(
@@ -70,7 +75,14 @@ class Preprocessing(keras.layers.Layer):
         ValueError: `mode` is none of these, or the statistics are not those of the image's channels.
     """
 
-    def __init__(self, mode="caffe", mean=None, deviation=None, stage_ends=(), **kwargs):
+    def __init__(
+        self,
+        mode: str = "caffe",
+        mean: Sequence[float] | None = None,
+        deviation: Sequence[float] | None = None,
+        stage_ends: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if mode not in (*PREPROCESSINGS, MEASURED):
@@ -81,14 +93,15 @@ class Preprocessing(keras.layers.Layer):
         if mode == MEASURED and (not self.mean or not self.deviation or min(self.deviation) <= 0):
             raise ValueError(f"deviations must be above 0, received {mean} and {deviation}.")
 
-    def build(self, input_shape):
-        if self.mode == MEASURED and not len(self.mean) == len(self.deviation) == input_shape[-1]:
+    def build(self, input_shape: Shape) -> None:
+        means, deviations = len(self.mean or ()), len(self.deviation or ())
+        if self.mode == MEASURED and not means == deviations == input_shape[-1]:
             raise ValueError(
-                f"preprocessing has {len(self.mean)} means and {len(self.deviation)} deviations, and images "
+                f"preprocessing has {means} means and {deviations} deviations, and images "
                 f"have {input_shape[-1]} channels."
             )
 
-    def call(self, image):
+    def call(self, image: Tensor) -> Tensor:
         if self.mode == "none":
             return image
         if self.mode == MEASURED:
@@ -96,24 +109,24 @@ class Preprocessing(keras.layers.Layer):
         else:
             order, divisor, mean, deviation = PREPROCESSINGS[self.mode]
             if image.shape[-1] != 3:
-                order, mean, deviation = None, sum(mean) / 3, sum(deviation) / 3
+                order, mean, deviation = None, (sum(mean) / 3,), (sum(deviation) / 3,)
         if order not in (None, (0, 1, 2)):
             image = ops.take(image, order, axis=-1)
         return (image / divisor - ops.array(mean, image.dtype)) / ops.array(deviation, image.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         measured = {"mean": self.mean, "deviation": self.deviation} if self.mode == MEASURED else {}
         ends = {"stage_ends": list(self.stage_ends)} if self.stage_ends else {}
         return {**super().get_config(), "mode": self.mode, **measured, **ends}
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """Writes the mode into files that hold weights alone, which nothing else would tell."""
         store["mode"] = np.frombuffer(self.mode.encode(), "uint8")
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Refuses the weights of a network with another preprocessing; older files do not say theirs."""
         mode = saved_mode(store)
         if mode not in (None, "none") and self.mode not in (mode, "none"):

@@ -1,14 +1,18 @@
 """Bilinear upsampling: to the size of another map, and as the kernel of a transposed convolution."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.hints import Shape, Tensor
 from keras_seg.layers.cropping import shape_like, spatial_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
-def bilinear_kernel(shape, dtype="float32"):
+def bilinear_kernel(shape: Sequence[int], dtype: Any = "float32") -> Tensor:
     """Kernel of a transposed convolution that upsamples each class by itself, bilinearly.
 
     Long, Shelhamer and Darrell, 2015 (`surgery.py`): the tent `1 - |x - center| / factor` in both
@@ -78,16 +82,17 @@ class ResizeLike(keras.layers.Layer):
         `[B, H, W, C]`.
     """
 
-    def __init__(self, align_corners=False, **kwargs):
+    def __init__(self, align_corners: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.align_corners = align_corners
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         x, reference = inputs
-        return resize_bilinear(x, *spatial_shape(reference), self.align_corners)
+        height, width = spatial_shape(reference)
+        return resize_bilinear(x, height, width, self.align_corners)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         return shape_like(*input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "align_corners": self.align_corners}

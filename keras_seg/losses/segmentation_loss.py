@@ -1,10 +1,13 @@
 """The loss for `model.compile`."""
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_seg.hints import Tensor
 from keras_seg.logits import classes_of
 from keras_seg.losses.batch import read_batch, unchanged
 from keras_seg.losses.terms import parse_loss
@@ -49,13 +52,13 @@ class SegmentationLoss(keras.losses.Loss):
 
     def __init__(
         self,
-        terms="ce",
-        ignore_index=IGNORE,
-        class_weights=None,
-        reduction="mean",
-        replica_sum=unchanged,
-        name="segmentation_loss",
-    ):
+        terms: str = "ce",
+        ignore_index: int = IGNORE,
+        class_weights: Sequence[float] | None = None,
+        reduction: str = "mean",
+        replica_sum: Callable[[Tensor], Tensor] = unchanged,
+        name: str = "segmentation_loss",
+    ) -> None:
         # Keras's own reduction has a single figure to reduce; "mean" divides it among the replicas, whose
         # gradients are added.
         super().__init__(name=name, reduction="mean", dtype="float32")
@@ -68,12 +71,12 @@ class SegmentationLoss(keras.losses.Loss):
         self.replica_sum = replica_sum
         self._parsed = parse_loss(terms)
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: None = None) -> Tensor:
         if sample_weight is not None:
             raise ValueError("SegmentationLoss takes no sample_weight; give it class_weights.")
         return super().__call__(y_true, y_pred)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         weights, num_classes = self.class_weights, classes_of(y_pred)
         if weights is not None and len(weights) != num_classes:
             raise ValueError(
@@ -90,7 +93,7 @@ class SegmentationLoss(keras.losses.Loss):
         # As a vector of one, since Keras leaves a scalar as it is, and does not divide it among replicas.
         return ops.reshape(sum(term(batch) for term in self._parsed), (1,))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "terms": self.terms,
             "ignore_index": self.ignore_index,

@@ -2,8 +2,9 @@
 
 import inspect
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from keras_seg.hints import Tensor
 from keras_seg.losses import pixels, regions
 
 LOSSES = {
@@ -35,11 +36,11 @@ class Term(NamedTuple):
     weight: float
     parameters: dict[str, float]
 
-    def __call__(self, batch):
+    def __call__(self, batch: Any) -> Tensor:
         return self.weight * LOSSES[self.name](batch, **self.parameters)
 
 
-def parse_loss(text):
+def parse_loss(text: str) -> tuple[Term, ...]:
     """Reads a sum of losses.
 
     Args:

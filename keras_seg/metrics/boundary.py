@@ -4,6 +4,9 @@ The IoU of a class's pixels that lie close to its contour, in the truth and in t
 ruled by the insides of large objects; this one sees whether their outlines are right.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -11,7 +14,9 @@ from keras_seg.metrics.confusion import nanmean
 from keras_seg.palette import IGNORE
 
 
-def boundary_counts(truth, predicted, num_classes, dilation_ratio=0.02, ignore_index=IGNORE):
+def boundary_counts(
+    truth: Any, predicted: Any, num_classes: int, dilation_ratio: float = 0.02, ignore_index: int = IGNORE
+) -> np.ndarray:
     """Counts the pixels of one image that are in both boundaries of a class, and in one of them at least.
 
     A class's boundary are its pixels from which one that is not of the class, or outside the image, is at
@@ -61,7 +66,7 @@ def _boundary(mask, distance):
     return boundary
 
 
-def boundary_scores(counts):
+def boundary_scores(counts: Any) -> dict[str, Any]:
     """The figures of `boundary_counts` that were added up over a data set.
 
     Returns:
@@ -74,7 +79,13 @@ def boundary_scores(counts):
     return {"mean_boundary_iou": nanmean(iou), "boundary_iou": iou}
 
 
-def boundary_iou(truths, predictions, num_classes, dilation_ratio=0.02, ignore_index=IGNORE):
+def boundary_iou(
+    truths: Iterable[Any],
+    predictions: Iterable[Any],
+    num_classes: int,
+    dilation_ratio: float = 0.02,
+    ignore_index: int = IGNORE,
+) -> np.ndarray:
     """Boundary IoU of each class over several images, `[C]`.
 
     Args:

@@ -4,10 +4,13 @@ Pixel accuracy, mean accuracy, mean IoU and frequency-weighted IoU as FCN's `sco
 Shelhamer and Darrell, 2015, arXiv:1411.4038, section 5); Dice, precision and recall from the same counts.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.hints import Tensor
 from keras_seg.logits import class_ids, classes_of
 from keras_seg.palette import IGNORE
 
@@ -33,7 +36,7 @@ def _ratios(hits, truth, predicted):
     }
 
 
-def scores(matrix):
+def scores(matrix: Any) -> dict[str, Any]:
     """The figures of a confusion matrix, and those of each class.
 
     Args:
@@ -85,8 +88,14 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
     """
 
     def __init__(
-        self, num_classes, figure="mean_iou", ignore_index=IGNORE, threshold=None, name=None, **kwargs
-    ):
+        self,
+        num_classes: int,
+        figure: str = "mean_iou",
+        ignore_index: int = IGNORE,
+        threshold: float | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name or figure, **kwargs)
         if figure not in FIGURES:
             raise ValueError(f"figure must be one of {FIGURES}, received {figure!r}.")
@@ -99,7 +108,7 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
         )
         self.outside = self.add_weight(shape=(), dtype="int64", initializer="zeros", name="outside")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: None = None) -> None:
         """Adds a batch: class ids `[B, H, W]` and logits `[B, H, W, C]`, or one for two classes.
 
         Raises:
@@ -120,7 +129,7 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
         self.matrix.assign_add(ops.reshape(counts[:cells], self.matrix.shape))
         self.outside.assign_add(counts[cells + 1])
 
-    def result(self):
+    def result(self) -> Tensor:
         """The figure, a fraction; 0 where no pixel was counted, NaN after a label that is no class."""
         matrix = ops.convert_to_tensor(self.matrix)
         counts = (ops.diag(matrix), ops.sum(matrix, 1), ops.sum(matrix, 0))
@@ -138,7 +147,7 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
         number = ops.sum(ops.cast(below > 0, "float32"))
         return ops.divide_no_nan(ops.sum(ops.divide_no_nan(above, below)), number)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         keys = ("num_classes", "figure", "ignore_index", "threshold")
         return {**config, **{key: getattr(self, key) for key in keys}}

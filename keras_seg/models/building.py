@@ -2,8 +2,12 @@
 
 import inspect
 from collections.abc import Mapping
+from typing import Any
+
+import keras
 
 from keras_seg import registry
+from keras_seg.hints import Shape
 from keras_seg.rows import MAX_CHANNELS
 
 CHANNELS = range(1, MAX_CHANNELS + 1)
@@ -29,7 +33,9 @@ def _segmenting():
 MODELS = _Builders()
 
 
-def build_model(name, num_classes, input_shape=(None, None, 3), **options):
+def build_model(
+    name: str, num_classes: int, input_shape: Shape = (None, None, 3), **options: Any
+) -> keras.Model:
     """Builds a network with fresh weights.
 
     Args:

@@ -1,12 +1,14 @@
 """Which encoders fit under which networks, from their rows: a table for the page of networks."""
 
+from typing import Any
+
 from keras_seg import registry
 from keras_seg.models.building import MODELS
 
 
 def decoders():
     """Networks that take an encoder, one for each builder and stride."""
-    found = {}
+    found: dict[Any, list[str]] = {}
     for name in MODELS:
         row = registry.networks()[name]
         if has_option(row, "encoder"):

@@ -2,10 +2,12 @@
 
 from typing import NamedTuple
 
+import keras
 from keras import Model
 
 from keras_seg import registry
 from keras_seg.errors import InputError
+from keras_seg.hints import PathLike
 from keras_seg.models.building import build_model
 from keras_seg.palette import default_colors
 from keras_seg.pretrained import load_weights
@@ -63,7 +65,7 @@ def find_pretrained(name):
     return found[name]
 
 
-def load_pretrained(name, folder="weights", *, aux_head=None):
+def load_pretrained(name: str, folder: PathLike = "weights", *, aux_head: bool | None = None) -> keras.Model:
     """Builds a published network and gives it its published weights.
 
     Args:

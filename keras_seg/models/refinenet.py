@@ -58,7 +58,7 @@ def refine(x, skip, name, rectify=True):
     """One RefineNet block: refines `skip`, a stage of the encoder, by the coarser answer `x` (or None)."""
     paths = [path for path in (x, skip) if path is not None]
     paths = [two_residual_conv_units(path, f"{name}_rcu{index}", rectify) for index, path in enumerate(paths)]
-    x = paths[0] if len(paths) == 1 else multi_resolution_fusion(*paths, f"{name}_mrf")
+    x = paths[0] if len(paths) == 1 else multi_resolution_fusion(paths[0], paths[1], f"{name}_mrf")
     x = chained_residual_pooling(x, f"{name}_crp")
     return residual_conv_unit(x, f"{name}_output", rectify)
 

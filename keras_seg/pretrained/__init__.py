@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import keras
+
 from keras_seg import registry
 from keras_seg.errors import InputError
+from keras_seg.hints import PathLike
 from keras_seg.logits import num_logits
 from keras_seg.pretrained.assign import assign, layers_with_weights
 from keras_seg.pretrained.caffe import load_blobs
@@ -23,7 +26,7 @@ SUFFIXES = (".weights.h5", ".h5", ".keras", ".pth", ".safetensors", ".caffemodel
 _NAMED = 8  # Layers that the answer, which stays one line, names of each kind.
 
 
-def load_weights(model, source):
+def load_weights(model: keras.Model, source: PathLike) -> str:
     """Gives a network weights from a file: its own, its reference's, or its image classifier's.
 
     Where the file's number of classes is another, the score layers start anew.

@@ -1,7 +1,9 @@
 """The one door through which foreign weights enter a model: by name, strict, all of them or none."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from keras_seg.errors import InputError
@@ -35,7 +37,14 @@ def layers_with_weights(model):
     return {layer.name: layer for layer in model.layers if layer.weights}
 
 
-def assign(model, weights, *, source="the weights", keep=(), reset_classes=False):
+def assign(
+    model: keras.Model,
+    weights: Mapping[str, Any],
+    *,
+    source: object = "the weights",
+    keep: Iterable[str] = (),
+    reset_classes: bool = False,
+) -> Loaded:
     """Gives a model its weights, once every name and shape has been checked.
 
     Args:
@@ -72,7 +81,8 @@ def assign(model, weights, *, source="the weights", keep=(), reset_classes=False
     adapted = _adaptable(model, wanted, given, other_shape) if reset_classes else None
     if adapted:
         other_shape.remove(adapted)
-    reset, file_classes = (), None
+    reset: tuple[str, ...] = ()
+    file_classes = None
     if other_shape and reset_classes:
         file_classes = _file_classes(model, [(wanted[path].shape, given[path].shape) for path in other_shape])
         if file_classes and len(other_shape) < len(wanted):
@@ -140,7 +150,7 @@ def is_auxiliary(name):
 def _file_classes(model, shapes):
     """The class count that explains why `shapes`, pairs of ours and theirs, differ; None if none does."""
     classes = num_logits(model)
-    explained = set()
+    explained: set[tuple[int, int] | None] = set()
     for ours, theirs in shapes:
         if len(ours) != len(theirs):
             return None

@@ -1,14 +1,17 @@
 """Caffe's networks: their layouts and their names, into a model's layers."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+import keras
 import numpy as np
 from keras import layers as keras_layers
 
 from keras_seg import registry
 from keras_seg.errors import InputError
 from keras_seg.pretrained import torch_names
-from keras_seg.pretrained.assign import assign, layers_with_weights
+from keras_seg.pretrained.assign import Loaded, assign, layers_with_weights
 from keras_seg.pretrained.classifiers import check_preprocessing, load_classifier
 from keras_seg.pretrained.torch_classifiers import unfold_rows
 
@@ -16,7 +19,13 @@ _CONVOLUTION = re.compile(r"conv(\d)_(\d)")
 _DENSE = {"fc6": "fc1", "fc7": "fc2", "fc8": "predictions"}
 
 
-def load_blobs(model, blobs, *, source="the Caffe network", reset_classes=False):
+def load_blobs(
+    model: keras.Model,
+    blobs: Mapping[str, Any],
+    *,
+    source: object = "the Caffe network",
+    reset_classes: bool = False,
+) -> Loaded:
     """Gives a network the weights of its Caffe original, or of its image classifier.
 
     Args:

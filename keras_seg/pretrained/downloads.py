@@ -14,7 +14,7 @@ from tqdm import tqdm
 try:
     import fcntl
 except ImportError:  # On Windows nothing is locked.
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 ANSWER_SECONDS = 6  # Without a network, a name's look-up alone can take half a minute.
 TRIES = 20
@@ -129,7 +129,7 @@ def _locked(folder):
 
 def _open(request):
     """Opens an address, or raises an OSError after a few seconds; in a thread, as look-ups have no limit."""
-    answers = queue.SimpleQueue()
+    answers: queue.SimpleQueue = queue.SimpleQueue()
 
     def ask():
         try:

@@ -1,11 +1,13 @@
 """Where published weights are: in a folder, or to be downloaded, for each network."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from keras_seg import registry
 from keras_seg.errors import InputError
 from keras_seg.files import cache_folder
+from keras_seg.hints import PathLike
 from keras_seg.layers.preprocessing import ALIKE
 from keras_seg.pretrained.downloads import download, other_checksum
 
@@ -13,15 +15,15 @@ CHOICES = ("auto", "imagenet", "none")
 
 
 def resolve_weights(
-    network,
-    choice="auto",
-    folder="weights",
+    network: str,
+    choice: str = "auto",
+    folder: PathLike = "weights",
     *,
-    encoder=None,
-    preprocessing=None,
-    has_fc6=True,
-    choices=CHOICES,
-):
+    encoder: str | None = None,
+    preprocessing: str | None = None,
+    has_fc6: bool = True,
+    choices: Sequence[str] = CHOICES,
+) -> tuple[Path | None, str]:
     """Finds the weights that a network starts from.
 
     Args:

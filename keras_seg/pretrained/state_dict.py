@@ -1,17 +1,27 @@
 """PyTorch state dicts: their layouts and their names, into a model's layers."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import keras
 import numpy as np
 from keras import layers
 
 from keras_seg import registry
 from keras_seg.errors import InputError
 from keras_seg.pretrained import torch_names
-from keras_seg.pretrained.assign import assign, is_auxiliary, layers_with_weights
+from keras_seg.pretrained.assign import Loaded, assign, is_auxiliary, layers_with_weights
 from keras_seg.pretrained.classifiers import check_preprocessing, load_classifier
 from keras_seg.pretrained.torch_classifiers import BATCH_NORM, CONVOLUTION, classifier_weights
 
 
-def load_state_dict(model, tensors, *, source="the state dict", reset_classes=False):
+def load_state_dict(
+    model: keras.Model,
+    tensors: Mapping[str, Any],
+    *,
+    source: object = "the state dict",
+    reset_classes: bool = False,
+) -> Loaded:
     """Gives a network the weights of its PyTorch reference, or of torchvision's classifier.
 
     Args:

@@ -39,7 +39,7 @@ def classifier_weights(tensors):
         names, depth = {}, None
     else:
         return None
-    weights = {}
+    weights: dict[str, dict] = {}
     for key, array in tensors.items():
         stem, _, kind = key.rpartition(".")
         name = names.get(stem, stem.replace(".", "_"))

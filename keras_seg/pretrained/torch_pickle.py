@@ -6,7 +6,8 @@ dict, turns tensors into descriptions of where their numbers lie, and refuses th
 """
 
 import pickletools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 
 class Storage(NamedTuple):
@@ -79,7 +80,10 @@ def read_pickle(stream):
     Raises:
         ValueError: It names or does something that no state dict needs.
     """
-    stack, marks, memo, storages = [], [], {}, {}
+    stack: list[Any] = []
+    marks: list[int] = []
+    memo: dict[Any, Any] = {}
+    storages: dict[Any, Any] = {}
 
     def pop_to_mark():
         start = marks.pop()
@@ -106,9 +110,7 @@ def read_pickle(stream):
             case "TUPLE":
                 stack.append(tuple(pop_to_mark()))
             case name if name in _TUPLES:
-                items = tuple(stack[-_TUPLES[name] :])
-                del stack[-_TUPLES[name] :]
-                stack.append(items)
+                stack[-_TUPLES[name] :] = [tuple(stack[-_TUPLES[name] :])]
             case "APPEND" | "APPENDS" as name:
                 items = pop_to_mark() if name == "APPENDS" else [stack.pop()]
                 _expect(stack[-1], list).extend(items)
@@ -118,8 +120,8 @@ def read_pickle(stream):
             case "GLOBAL":
                 stack.append(_name(argument))
             case "REDUCE" | "NEWOBJ":
-                arguments, name = stack.pop(), stack.pop()
-                stack.append(_MAKERS[_expect(name, _Name)](*_expect(arguments, tuple)))
+                arguments, maker = stack.pop(), stack.pop()
+                stack.append(_MAKERS[_expect(maker, _Name)](*_expect(arguments, tuple)))
             case "BUILD":  # Attributes: an OrderedDict's `_metadata`, whether a parameter is trained.
                 stack.pop()
                 _expect(stack[-1], (dict, Tensor))
@@ -186,7 +188,7 @@ def _size(number):
     return number
 
 
-_MAKERS = {
+_MAKERS: dict[str, Callable[..., Any]] = {
     "collections OrderedDict": _ordered_dict,
     "torch._utils _rebuild_tensor": _tensor,
     "torch._utils _rebuild_tensor_v2": _tensor,

@@ -1,6 +1,15 @@
 """Trained models for TensorFlow Serving."""
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras_seg.serving.client import Client as Client
+    from keras_seg.serving.errors import ServerError as ServerError
+    from keras_seg.serving.export import (
+        export_saved_model as export_saved_model,
+        next_version as next_version,
+    )
 
 # Looked up on first use, since the client needs no TensorFlow.
 _HOMES = {

@@ -1,12 +1,12 @@
 """A client of models that `export` wrote, for TensorFlow Serving's gRPC and REST ports."""
 
-import itertools
 import random
 import time
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -53,7 +53,14 @@ class Client:
         InputError: the address is none, or no model is named.
     """
 
-    def __init__(self, address, model=None, timeout=60.0, retries=6, in_flight=4):
+    def __init__(
+        self,
+        address: str,
+        model: str | None = None,
+        timeout: float = 60.0,
+        retries: int = 6,
+        in_flight: int = 4,
+    ) -> None:
         # Needs grpcio, which an import of this package alone should not.
         from keras_seg.serving.grpc_transport import Grpc
         from keras_seg.serving.rest_transport import Rest
@@ -62,6 +69,7 @@ class Client:
         self.model = named or model
         if not self.model:
             raise InputError(f"{address}: names no model; write {address.rstrip('/')}/MODEL")
+        self._transport: Grpc | Rest
         if scheme in ("http", "https"):
             self._transport = Rest(f"{scheme}://{place}")
         else:
@@ -69,17 +77,17 @@ class Client:
         self.address = self._transport.address
         self.timeout, self.retries, self.in_flight = timeout, retries, in_flight
 
-    def __enter__(self):
+    def __enter__(self) -> "Client":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Ends the connection."""
         self._transport.close()
 
-    def wait_until_ready(self, seconds=60.0):
+    def wait_until_ready(self, seconds: float = 60.0) -> None:
         """Returns once the model is served; raises ServerError after `seconds`."""
         end = time.monotonic() + seconds
         while True:
@@ -93,7 +101,7 @@ class Client:
                 raise error
             time.sleep(FIRST_PAUSE)
 
-    def labels(self):
+    def labels(self) -> tuple[list[str], np.ndarray]:
         """Returns `(classes, colors)`: names in id order, and uint8 RGB [C, 3]. The server is asked once."""
         return self._labels
 
@@ -108,11 +116,11 @@ class Client:
             return tuple(name.decode() for name in classes), colors
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         """Number of the model's classes."""
         return len(self._labels[0])
 
-    def predict(self, images):
+    def predict(self, images: Any) -> Answer:
         """Predicts arrays, such as uint8 RGB: [H, W, C] to an Answer of [H, W], or a batch [N, H, W, C]."""
         images = _pixels(images, (3, 4))
         batch = images[None] if images.ndim == 3 else images
@@ -121,23 +129,23 @@ class Client:
         answer = Answer(**self.call("serving_default", {"images": batch}, outputs))
         return Answer(*(part[0] for part in answer)) if images.ndim == 3 else answer
 
-    def logits(self, images):
+    def logits(self, images: Any) -> np.ndarray:
         """Returns float32 logits [N, H, W, C] of images [N, H, W, C]; of two classes they may be one."""
         images = _pixels(images, (4,))
         channels = (1, 2) if self.num_classes == 2 else self.num_classes
         outputs = {"logits": Output("float32", (*images.shape[:3], channels))}
         return self.call("logits", {"images": images}, outputs)["logits"]
 
-    def mask(self, picture, signature="bytes"):
+    def mask(self, picture: bytes, signature: str = "bytes") -> np.ndarray:
         """Returns the uint8 class ids [H, W] of an encoded picture, at its size and EXIF orientation."""
         return self._decoded(picture, signature)["mask_bytes"]
 
-    def confident_mask(self, picture):
+    def confident_mask(self, picture: bytes) -> Answer:
         """Returns the Answer for an encoded picture."""
         found = self._decoded(picture, "confidence")
         return Answer(found["mask_bytes"], found["confidence_bytes"])
 
-    def tiled_mask(self, picture, flips=False):
+    def tiled_mask(self, picture: bytes, flips: bool = False) -> np.ndarray:
         """Returns uint8 class ids [H, W] of a large encoded picture, which the server takes apart.
 
         Args:
@@ -146,14 +154,14 @@ class Client:
         """
         return self._decoded(picture, "tiled", flips=np.array([flips]))["mask_bytes"]
 
-    def overlay(self, picture):
+    def overlay(self, picture: bytes) -> bytes:
         """Returns the bytes of a JPEG: an encoded picture with the classes' colors over it."""
         return self._decoded(picture, "overlay")["overlay_bytes"]
 
     def _decoded(self, picture, signature, **inputs):
         """Returns `{output: pixels}` for an encoded picture, and the file itself of an overlay."""
         size = image_size(picture)
-        decoders = {
+        decoders: dict[str, Callable[..., Any]] = {
             "mask_bytes": partial(decode_grey, num_classes=self.num_classes),
             "confidence_bytes": decode_grey,
             "overlay_bytes": checked_jpeg,
@@ -165,14 +173,15 @@ class Client:
                 found[name] = decoders[name](contents, size)
         return found
 
-    def map(self, function, items):
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """Yields `(item, result or InputError)` in order, with several requests in flight.
 
         Args:
             function: called with each item, such as `client.mask`.
             items: iterable; it is read no faster than answers come.
         """
-        pool, waiting = ThreadPoolExecutor(self.in_flight), deque()
+        pool = ThreadPoolExecutor(self.in_flight)
+        waiting: deque[Any] = deque()
         try:
             for item in items:
                 waiting.append((item, pool.submit(function, item)))
@@ -183,7 +192,9 @@ class Client:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def call(self, signature, inputs, outputs):
+    def call(
+        self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Iterable[str] | dict[str, Output]
+    ) -> dict[str, Any]:
         """Calls any signature.
 
         Args:
@@ -200,7 +211,8 @@ class Client:
         if not isinstance(outputs, dict):
             outputs = dict.fromkeys(outputs, Output())
         end = time.monotonic() + self.timeout
-        for attempt in itertools.count():
+        attempt = 0
+        while True:
             # Clients that lost one server do not come back in step.
             pause = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1)
             left = end - time.monotonic()
@@ -211,6 +223,7 @@ class Client:
                 if error.code != UNAVAILABLE or is_last:
                     raise
             time.sleep(pause)
+            attempt += 1
 
 
 ENCODED_OUTPUTS = {

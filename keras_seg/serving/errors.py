@@ -41,9 +41,9 @@ class ServerError(InputError):
         code: gRPC's status code; 3 (INVALID_ARGUMENT) where the request itself is at fault.
     """
 
-    def __init__(self, address, code, reason, wrong_port=None):
+    def __init__(self, address: str, code: int, reason: object, wrong_port: str | None = None) -> None:
         what, advice = _ADVICE.get(code, _OTHER)
-        super().__init__(f"{address}: {what} ({_short(reason)}); {_WRONG_PORT.get(wrong_port, advice)}")
+        super().__init__(f"{address}: {what} ({_short(reason)}); {_WRONG_PORT.get(wrong_port or '', advice)}")
         self.code = code
 
 

@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,6 +14,7 @@ import tensorflow as tf
 from keras_seg.data.samples import ImageKind
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder
+from keras_seg.hints import Colors, PathLike, Size
 from keras_seg.inference.bfloat16 import in_bfloat16
 from keras_seg.inference.footprint import footprint
 from keras_seg.inference.images import MAX_JPEG_SIDE
@@ -27,19 +30,19 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def export_saved_model(
-    model,
-    folder,
+    model: keras.Model,
+    folder: PathLike,
     *,
-    classes,
-    colors,
-    name=None,
-    warm_up=(),
-    image_size=None,
-    threshold=None,
-    depth="uint8",
-    precision="float32",
-    **limits,
-):
+    classes: Sequence[str],
+    colors: Colors,
+    name: str | None = None,
+    warm_up: Sequence[Size] = (),
+    image_size: Size | None = None,
+    threshold: float | None = None,
+    depth: str = "uint8",
+    precision: str = "float32",
+    **limits: Any,
+) -> Path:
     """Writes a SavedModel with every signature (docs/reference/signatures.md), and the server's settings.
 
     It is written beside `folder` and renamed, since a running server loads a version as soon as it is there.
@@ -77,20 +80,20 @@ def export_saved_model(
     kind = ImageKind(model.inputs[0].shape[-1], depth)
     model = in_bfloat16(model) if precision == "bfloat16" else model
     network = served_network(model)
-    limits = find_limits(footprint(model, network.python_function, kind), num_logits(model), **limits)
-    _check_sizes(warm_up, image_size, limits)
-    requests = warmup_requests(warm_up, 1, image_size, limits.logits_pixels, kind) if warm_up else []
+    bounds = find_limits(footprint(model, network.python_function, kind), num_logits(model), **limits)
+    _check_sizes(warm_up, image_size, bounds)
+    requests = warmup_requests(warm_up, 1, image_size, bounds.logits_pixels, kind) if warm_up else []
     if len(requests) > MAX_RECORDS:
         raise InputError(f"{len(warm_up)} warm-up sizes make more than {MAX_RECORDS} requests; name fewer")
     make_folder(folder.parent)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         options = {"image_size": image_size, "threshold": threshold, "kind": kind}
-        signatures = build_signatures(network, limits, classes, colors, **options)
+        signatures = build_signatures(network, bounds, classes, colors, **options)
         labels = {"classes": list(classes), "colors": [[int(c) for c in color] for color in colors]}
         if threshold is not None:
             labels["threshold"] = threshold
-        _write(temporary, signatures, {LABELS: labels, LIMITS: limits.content()})
+        _write(temporary, signatures, {LABELS: labels, LIMITS: bounds.content()})
         if requests:
             write_warmup(temporary, name, requests)
         temporary.rename(folder)
@@ -103,7 +106,7 @@ def export_saved_model(
     return folder
 
 
-def next_version(folder):
+def next_version(folder: PathLike) -> Path:
     """Returns the first version folder that is free in `folder`: `folder/1`, or one more than the last."""
     folder = Path(folder)
     numbers = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()]

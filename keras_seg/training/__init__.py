@@ -1,6 +1,11 @@
 """Training: settings in, a run folder out."""
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras_seg.training.settings.config import TrainConfig as TrainConfig
+    from keras_seg.training.trainer import train as train
 
 # Looked up on first use, so that the command line's flags are had without TensorFlow.
 _HOMES = {"TrainConfig": "keras_seg.training.settings.config", "train": "keras_seg.training.trainer"}

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.runtimes import __main__ as command
-from tests.runtimes import running
+from tests.runtimes import __main__ as command, running
 from tests.runtimes.comparing import compare
 from tests.runtimes.networks import NUM_CLASSES, REFUSED, REQUESTS
 from tests.runtimes.running import Died, NotLoadedError, ask

@@ -6,6 +6,8 @@ until all words are there: a bit that says whether one word repeats, 2 bits with
 count less 1, and the word that repeats or as many words as are counted.
 """
 
+from typing import Any
+
 import numpy as np
 
 _WORD_BITS = 8
@@ -13,7 +15,7 @@ _COUNT_BITS = (3, 4, 8, 16)
 _OPAQUE = 128  # Of an alpha of 0..255, half a pixel covered.
 
 
-def decode_brush(numbers, size) -> np.ndarray:
+def decode_brush(numbers: Any, size: Any) -> np.ndarray:
     """Decodes a brush's pixels.
 
     Args:

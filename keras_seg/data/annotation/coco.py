@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from keras_seg.data.annotation.polygons import area
 from keras_seg.data.annotation.raster import region_mask
@@ -18,12 +19,12 @@ from keras_seg.data.annotation.shapes import (
 from keras_seg.errors import InputError
 
 
-def is_coco(content) -> bool:
+def is_coco(content: Any) -> bool:
     """Whether JSON could be COCO's."""
     return isinstance(content, dict) and "annotations" in content
 
 
-def read(source: Path, content, images: Path | None) -> Annotations:
+def read(source: Path, content: Any, images: Path | None) -> Annotations:
     """Reads a file; the classes come in the order of the categories' ids."""
     folder = images or source.parent
     needs = "COCO's has images, categories and annotations with `segmentation`."

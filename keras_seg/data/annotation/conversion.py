@@ -1,6 +1,8 @@
 """Draws annotations into masks of class ids and describes them with a dataset.json and a list of pairs."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,7 +11,7 @@ from keras_seg.classes import MAX_CLASSES
 from keras_seg.data.annotation.formats import read_annotations
 from keras_seg.data.annotation.raster import find_crossing, region_mask
 from keras_seg.data.annotation.runs import Runs
-from keras_seg.data.annotation.shapes import BACKGROUNDS, IGNORED
+from keras_seg.data.annotation.shapes import BACKGROUNDS, IGNORED, AnnotatedImage
 from keras_seg.data.folders.description import FILE_NAME, Description, read_description
 from keras_seg.data.folders.pairs import list_line
 from keras_seg.data.folders.writing import check_content, content_of, write_description
@@ -17,6 +19,7 @@ from keras_seg.data.formats.reading import image_size
 from keras_seg.data.samples import Sample, split_name
 from keras_seg.errors import InputError
 from keras_seg.files import make_folder, replacing
+from keras_seg.hints import PathLike, Progress
 from keras_seg.palette import IGNORE
 from keras_seg.texts import is_text, readable
 
@@ -25,15 +28,15 @@ _MOST_NOTES = 20  # Of polygons that cross themselves.
 
 
 def convert(
-    source,
-    output,
+    source: PathLike,
+    output: PathLike,
     *,
-    images=None,
-    classes=None,
-    split="train",
-    unlabeled="background",
-    note=lambda line: None,
-    progress=iter,
+    images: PathLike | None = None,
+    classes: Sequence[str] | None = None,
+    split: str = "train",
+    unlabeled: str = "background",
+    note: Callable[[str], Any] = lambda line: None,
+    progress: Progress = iter,
 ) -> int:
     """Writes OUTPUT/masks/SPLIT/NAME.png, OUTPUT/SPLIT.csv and OUTPUT/dataset.json.
 
@@ -65,7 +68,7 @@ def convert(
     with readable(source):
         if not source.exists():
             raise InputError(f"{source}: does not exist; name a file or folder of an annotation tool.")
-        found = read_annotations(source, images and Path(images))
+        found = read_annotations(source, None if images is None else Path(images))
         annotated = _checked_images(source, found.images)
     with readable(output):
         known = read_description(output) if output.is_dir() else Description()
@@ -97,7 +100,7 @@ def _target(split, image):
     return Path("masks", split, f"{image.name}.png")
 
 
-def draw_mask(image, ids, unlabeled=0) -> np.ndarray:
+def draw_mask(image: AnnotatedImage, ids: Any, unlabeled: Any = 0) -> np.ndarray:
     """Draws the shapes of an AnnotatedImage, the first at the bottom.
 
     Returns:

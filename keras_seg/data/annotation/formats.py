@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_seg.data.annotation import coco, cvat, cvat_masks, label_studio, labelme
-from keras_seg.data.annotation.shapes import Annotations, Export
+from keras_seg.data.annotation.shapes import AnnotatedImage, Annotations, Export
 from keras_seg.errors import InputError
 from keras_seg.files import regular_file
 from keras_seg.texts import parse_json, read_text
@@ -119,12 +119,13 @@ class Writer:
     """
 
     def __init__(self, name: str, export: Export, save: Callable[[Path, bytes], None]):
-        self._format, self._export, self._save, self._images = FORMATS[name], export, save, []
+        self._format, self._export, self._save = FORMATS[name], export, save
+        self._images: list[AnnotatedImage] = []
         if not self._format.is_per_image:
             # Names of classes that the format cannot hold are refused before anything is predicted.
             list(self._format.write([], export))
 
-    def add(self, image) -> None:
+    def add(self, image: AnnotatedImage) -> None:
         """Takes a PredictedImage, and writes it where its format has a file for each."""
         if self._format.is_per_image:
             self._write([image])

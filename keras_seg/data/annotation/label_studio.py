@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -39,12 +41,12 @@ _KINDS = {
 _OTHER = ("choices", "taxonomy", "textarea", "rating", "number", "datetime", "pairwise", "ranker", "relation")
 
 
-def is_label_studio(content) -> bool:
+def is_label_studio(content: Any) -> bool:
     """Whether JSON could be Label Studio's."""
     return isinstance(content, list)
 
 
-def read(source: Path, content, images: Path | None) -> Annotations:
+def read(source: Path, content: Any, images: Path | None) -> Annotations:
     """Reads the annotations of all tasks.
 
     Of several annotations of a task the one that is marked as ground truth counts, else the one that was
@@ -204,7 +206,7 @@ def write(images, export):
     yield "label-studio.xml", labeling_config(export.classes, export.colors)
 
 
-def labeling_config(classes, colors) -> bytes:
+def labeling_config(classes: Sequence[str], colors: Any) -> bytes:
     """Returns the labeling configuration of a project: brush and polygon for each class."""
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Image", name="image", value="$image", zoom="true")

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,12 +29,12 @@ _SHAPES = ("polygon", "rectangle", "oriented_rectangle", "circle", "mask")
 _VERSION = "5.5.0"  # The first version of labelme's files that the tests wrote.
 
 
-def is_labelme(content) -> bool:
+def is_labelme(content: Any) -> bool:
     """Whether JSON could be labelme's."""
     return isinstance(content, dict) and "annotations" not in content
 
 
-def read(source: Path, content, images: Path | None) -> Annotations:
+def read(source: Path, content: Any, images: Path | None) -> Annotations:
     """Reads one file, or all files of a folder, for which content is None."""
     if content is not None:
         return Annotations([_read_file(source, content, images)])

@@ -4,6 +4,8 @@ Outlines run along the edges of pixels, in pixels from the upper left corner of 
 y down; their area is the number of pixels.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -42,7 +44,7 @@ def _without_straights(points):
     return points[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
 
 
-def regions(mask, confidence=None, keep=None) -> list[Region]:
+def regions(mask: np.ndarray, confidence: np.ndarray | None = None, keep: Any = None) -> list[Region]:
     """Finds the regions of a predicted mask.
 
     Args:
@@ -56,7 +58,7 @@ def regions(mask, confidence=None, keep=None) -> list[Region]:
     found = []
     for index in _present(mask, keep):
         pixels = mask == index
-        scores, labels = None, None
+        labels = scores = np.empty(0)
         if confidence is not None:
             count, labels = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)
             sums = np.bincount(labels.ravel(), np.ravel(confidence), minlength=count)
@@ -64,7 +66,7 @@ def regions(mask, confidence=None, keep=None) -> list[Region]:
         for rings in trace(pixels):
             # The leftmost corner of the highest edge is the upper left one of a pixel of the region.
             x, y = min(rings[0].tolist(), key=lambda point: (point[1], point[0]))
-            score = 1.0 if scores is None else float(scores[labels[y, x]])
+            score = 1.0 if confidence is None else float(scores[labels[y, x]])
             found.append(Region(index, score, rings))
     return found
 

@@ -3,7 +3,7 @@
 COCO: Lin et al., 2014 (arXiv:1405.0312); its compressed text is that of cocodataset/cocoapi, maskApi.h.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class Runs(NamedTuple):
         return flat.reshape(width, height).T if self.by_columns else flat.reshape(height, width)
 
 
-def make_runs(lengths, box, size, *, by_columns) -> Runs:
+def make_runs(lengths: Any, box: Any, size: Any, *, by_columns: bool) -> Runs:
     """Checks runs that a file holds.
 
     Args:
@@ -57,14 +57,14 @@ def make_runs(lengths, box, size, *, by_columns) -> Runs:
     return Runs(lengths.astype(np.uint32), (left, top, width, height), by_columns)
 
 
-def encode(mask: np.ndarray, *, by_columns=False) -> list[int]:
+def encode(mask: np.ndarray, *, by_columns: bool = False) -> list[int]:
     """Returns the lengths of the runs of 0 and 1 in turn of a bool [H, W]."""
     flat = np.concatenate([[False], mask.ravel(order="F" if by_columns else "C")])
     changes = np.flatnonzero(flat[1:] != flat[:-1])
     return np.diff(np.concatenate([[0], changes, [flat.size - 1]])).tolist()
 
 
-def mask_runs(mask: np.ndarray, corner, size) -> Runs:
+def mask_runs(mask: np.ndarray, corner: Any, size: Any) -> Runs:
     """Returns pixels, bool [height, width], whose upper left one is at `corner` (x, y), as runs."""
     return make_runs(encode(mask), (*corner, mask.shape[1], mask.shape[0]), size, by_columns=False)
 
@@ -74,7 +74,8 @@ def uncompressed(text: str) -> list[int]:
 
     Six bits a character from "0" on: five of the number, low first, and one that says there are more.
     """
-    lengths, number, shift = [], 0, 0
+    lengths: list[int] = []
+    number, shift = 0, 0
     for sign in text.encode("ascii"):
         bits = sign - 48
         number |= (bits & 31) << shift

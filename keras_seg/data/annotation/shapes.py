@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -121,7 +121,7 @@ class Export(NamedTuple):
 
 
 @contextmanager
-def reading(path: Path, title: str, way_out="correct it, or take it out.") -> Iterator[None]:
+def reading(path: Path, title: str, way_out: str = "correct it, or take it out.") -> Iterator[None]:
     """Says of what cannot be understood which annotation of which file it is.
 
     Raises:
@@ -136,14 +136,14 @@ def reading(path: Path, title: str, way_out="correct it, or take it out.") -> It
         raise InputError(f"{path}: {title} cannot be understood ({reason}); {way_out}") from None
 
 
-def text(value) -> str:
+def text(value: Any) -> str:
     """Returns a label or name; raises TypeError where it is no text."""
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
     return value
 
 
-def polygon(path: Path, title: str, points) -> np.ndarray:
+def polygon(path: Path, title: str, points: Any) -> np.ndarray:
     """Returns points as float [N, 2].
 
     Raises:
@@ -160,18 +160,18 @@ def polygon(path: Path, title: str, points) -> np.ndarray:
     return points
 
 
-def rectangle(left, top, right, bottom) -> np.ndarray:
+def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarray:
     """Returns the corners of a rectangle, float [4, 2]."""
     return np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)
 
 
-def ellipse(x, y, radius_x, radius_y) -> np.ndarray:
+def ellipse(x: float, y: float, radius_x: float, radius_y: float) -> np.ndarray:
     """Returns 180 points of an ellipse around (x, y), float [180, 2]."""
     angles = np.linspace(0, 2 * np.pi, 180, endpoint=False)
     return np.stack([x + radius_x * np.cos(angles), y + radius_y * np.sin(angles)], axis=1)
 
 
-def rotated(points: np.ndarray, degrees, center) -> np.ndarray:
+def rotated(points: np.ndarray, degrees: float, center: Any) -> np.ndarray:
     """Turns points clockwise, as seen with y downwards, around a center (x, y)."""
     sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
     return (points - center) @ np.array([[cosine, sine], [-sine, cosine]]) + center
@@ -195,7 +195,7 @@ def find_image(folder: Path, stem: str) -> Path:
     return next((path for path in candidates if path.is_file()), folder / f"{stem}.jpg")
 
 
-def hex_color(color) -> str:
+def hex_color(color: Any) -> str:
     """Returns RGB of 0..255 as "#rrggbb"."""
     return f"#{bytes(color).hex()}"
 

@@ -1,19 +1,21 @@
 """Batches for training and evaluation with tf.data: decoded, augmented and batched beside the model."""
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_seg.augmentation import Augmentation
-from keras_seg.data.batches.augment import augment as augment_pair
-from keras_seg.data.batches.augment import resize
+from keras_seg.data.batches.augment import augment as augment_pair, resize
 from keras_seg.data.batches.loading import make_loader
-from keras_seg.data.batches.sharing import WHOLE, parts_of_batches, select, turns_of_batches
+from keras_seg.data.batches.sharing import WHOLE, Share, parts_of_batches, select, turns_of_batches
 from keras_seg.data.folders.index import headers_of
 from keras_seg.data.samples import Dataset
 from keras_seg.data.streams import Stream
 from keras_seg.errors import InputError
+from keras_seg.hints import Size
 from keras_seg.memory import available_memory
 from keras_seg.palette import IGNORE
 
@@ -24,8 +26,16 @@ _FOREVER = 1 << 32  # Epochs
 
 
 def train_batches(
-    dataset, image_size, batch_size, seed=0, *, augment=True, cache="auto", start_epoch=0, share=WHOLE
-):
+    dataset: Dataset,
+    image_size: Size,
+    batch_size: int,
+    seed: int = 0,
+    *,
+    augment: bool | Augmentation | Callable[..., Any] = True,
+    cache: bool | str = "auto",
+    start_epoch: int = 0,
+    share: Share = WHOLE,
+) -> tf.data.Dataset:
     """Makes the endless stream of training batches, epoch after epoch, each in its own order.
 
     The stream depends on the data and the arguments alone, and started at epoch k it goes on exactly as it
@@ -73,7 +83,8 @@ def train_batches(
         image, mask = load(*element)
         key = tf.stack([tf.constant(seed, tf.int64), step])
         if callable(options):
-            image, mask = resize(*_as_given(options(image, mask, key), image), image_size)
+            image, mask = _as_given(options(image, mask, key), image)
+            image, mask = resize(image, mask, image_size)
             return tf.ensure_shape(image, (*image_size, None)), tf.ensure_shape(mask, image_size)
         if options:
             return augment_pair(image, mask, image_size, key, options)
@@ -93,7 +104,14 @@ def eval_batch_sizes(headers, max_pixels=EVAL_PIXELS):
     return sizes
 
 
-def eval_batches(dataset, split="val", *, limit=None, max_pixels=EVAL_PIXELS, share=WHOLE):
+def eval_batches(
+    dataset: Dataset,
+    split: str = "val",
+    *,
+    limit: int | None = None,
+    max_pixels: int = EVAL_PIXELS,
+    share: Share = WHOLE,
+) -> tf.data.Dataset:
     """Makes one pass over a split: whole images at their own size, in the split's order.
 
     Args:
@@ -110,8 +128,10 @@ def eval_batches(dataset, split="val", *, limit=None, max_pixels=EVAL_PIXELS, sh
     samples = dataset.split(split)
     if limit is not None and limit < len(samples):
         chosen = [index * len(samples) // limit for index in range(limit)]
-        is_stream = isinstance(samples, Stream)
-        samples = samples.chosen(chosen) if is_stream else [samples[index] for index in chosen]
+        if isinstance(samples, Stream):
+            samples = samples.chosen(chosen)
+        else:
+            samples = [samples[index] for index in chosen]
     headers = headers_of(samples, dataset)
     sizes = eval_batch_sizes(headers, max_pixels)
     stored, load = make_loader(samples, headers, dataset)

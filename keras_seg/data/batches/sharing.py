@@ -1,12 +1,13 @@
 """The parts of each batch that the replicas of a distributed training take; none of them is empty."""
 
 import itertools
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import tensorflow as tf
 
 
-class Share(NamedTuple):
+@dataclass(frozen=True)
+class Share:
     """Whose parts of each batch a stream holds.
 
     Attributes:
@@ -20,7 +21,7 @@ class Share(NamedTuple):
     total: int = 1
 
     @property
-    def replicas(self):
+    def replicas(self) -> range:
         """Their numbers."""
         return range(self.first, self.first + self.count)
 

@@ -1,6 +1,7 @@
 """Looks at every file of a data set before training and refuses what would train to a wrong label."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from keras_seg.data.doctor.diagnosis import (
     class_warnings,
@@ -26,7 +27,9 @@ _KINDS = (
 )  # In the order in which they are told
 
 
-def check_dataset(dataset: Dataset, *, splits=None, strict=False) -> list[str]:
+def check_dataset(
+    dataset: Dataset, *, splits: Iterable[str] | None = None, strict: bool = False
+) -> list[str]:
     """Reads every image and mask that is not in the index, in parallel: the quick form of the doctor.
 
     Args:

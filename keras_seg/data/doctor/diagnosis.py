@@ -22,13 +22,13 @@ def value_problems(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
     table = label_table(dataset)
     wrong = [{value: n for value, n in fact.counts.items() if table[value] == NO_CLASS} for fact in facts]
     files_with = Counter(itertools.chain.from_iterable(wrong))
-    held = set().union(*(fact.counts for fact in facts))
+    held: set[int] = set().union(*(fact.counts for fact in facts))
     ignored = {value for value in held if table[value] == IGNORE}
     thing = "color RGB" if dataset.mask_colors else "value"
     problems = []
     for fact, counts in zip(facts, wrong, strict=True):
         if counts:
-            value = max(counts, key=counts.get)
+            value = max(counts, key=lambda value: counts[value])
             others = [_shown(dataset, other) for other in sorted(set(files_with) - {value})]
             text = (
                 f"{fact.mask}: {counts[value]} pixels have the {thing} {_shown(dataset, value)},"
@@ -43,7 +43,7 @@ def value_problems(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
 
 def variety_problems(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
     """Less than two classes to learn: nearly always a misunderstanding about the mask values."""
-    held = sorted(set().union(*(fact.counts for fact in facts)))
+    held = sorted({value for fact in facts for value in fact.counts})
     learned = set(label_table(dataset)[held].tolist()) - {IGNORE}
     if len(learned) > 1:
         return []
@@ -64,7 +64,7 @@ def doubtful_foreground(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
     if is_told or dataset.mask_colors is not None or label_table(dataset)[0] == IGNORE:
         return []
     doubtful = [fact for fact in facts if set(fact.counts) == {0, IGNORE}]
-    held = set().union(*(fact.counts for fact in facts if set(fact.counts) != {0, IGNORE}))
+    held: set[int] = set().union(*(fact.counts for fact in facts if set(fact.counts) != {0, IGNORE}))
     others = sorted(held - {0, IGNORE})
     if not others or (dataset.num_classes > 2 and IGNORE in held):
         return []
@@ -87,7 +87,8 @@ def palette_problems(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
     """
     if dataset.mask_values is not None:
         return []
-    first, problems = {}, []
+    first: dict[tuple[int, int, int], tuple[int, Facts]] = {}
+    problems = []
     for fact in facts:
         colors = fact.palette or {}
         if len(set(colors.values())) < len(colors):

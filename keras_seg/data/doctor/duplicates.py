@@ -27,7 +27,7 @@ def doubled_images(facts: dict[str, list[Facts]]) -> list[Problem]:
     """
     problems = []
     for group in _by_digest(facts):
-        first_of = {}
+        first_of: dict[str, Facts] = {}
         for split, other in group:
             if split in first_of:
                 problems.append(_double(split, first_of[split], other))
@@ -61,7 +61,7 @@ def _double(split, first, other):
 
 
 def _differ(one, other):
-    return one.counts is not None and other.counts is not None and one.labels != other.labels
+    return bool(one.counts and other.counts) and one.labels != other.labels
 
 
 def _same(one, other):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ class Report:
         return FAILED if self.errors else WARNED if self.warnings else CLEAN
 
 
-def examine(source, **options) -> Report:
+def examine(source: Any, **options: Any) -> Report:
     """Reads everything that is not in the index, with all cores.
 
     Args:

@@ -8,6 +8,7 @@ from operator import not_
 import numpy as np
 
 from keras_seg import palette
+from keras_seg.data.doctor.examination import Report
 from keras_seg.data.folders.binary import binary_line
 from keras_seg.data.folders.writing import format_description
 from keras_seg.data.formats.reading import read_sample
@@ -19,7 +20,7 @@ _MOST_SIZES = 5
 _NO_CLASS_COLOR = (255, 0, 255)
 
 
-def format_report(report) -> str:
+def format_report(report: Report) -> str:
     """Returns the report as lines for a reader."""
     pairs = ", ".join(f"{name} {count}" for name, count in report.pairs.items())
     lines = [f"{report.root}", f"pairs    {pairs}", f"images   {_sizes(report.sizes)}"]
@@ -45,7 +46,7 @@ def format_report(report) -> str:
     return "\n".join(lines)
 
 
-def as_json(report) -> dict:
+def as_json(report: Report) -> dict:
     """Returns the whole report as what JSON can hold."""
     classes = report.dataset.classes if report.dataset else ()
     return {

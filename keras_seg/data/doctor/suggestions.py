@@ -1,20 +1,22 @@
 """A dataset.json for a folder, from what its masks hold."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
+from keras_seg.data.folders.description import Description
 from keras_seg.data.folders.values import is_smeared, stray_values
 from keras_seg.data.folders.writing import content_of
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
-from keras_seg.data.samples import default_names
+from keras_seg.data.samples import Dataset, default_names
 from keras_seg.palette import IGNORE, default_colors
 
 _MOST = 64  # Values or colors; more are no classes.
 _MEANINGS = ("mask_values", "mask_colors", "reduce_zero_label")  # Each excludes the others.
 
 
-def suggest_description(described, dataset, facts, by_color) -> dict:
+def suggest_description(described: Description, dataset: Dataset | None, facts: Any, by_color: bool) -> dict:
     """Returns the keys for a dataset.json.
 
     What dataset.json says already is kept, unless the masks cannot mean it. The rest is a guess, to be read

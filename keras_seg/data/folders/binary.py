@@ -1,5 +1,8 @@
 """One class against the background, told apart by a single logit: what the masks of such data sets mean."""
 
+from collections.abc import Collection
+from pathlib import Path
+
 from keras_seg.classes import BINARY_CLASSES
 from keras_seg.data.folders.description import Description
 from keras_seg.data.folders.inspection import Facts
@@ -35,7 +38,7 @@ def with_background(described: Description) -> Description:
         )
     if count == 1:
         described = described._replace(
-            classes=(BINARY_CLASSES[0], *described.classes),
+            classes=(BINARY_CLASSES[0], *(described.classes or ())),
             mask_values=_with_first(described.mask_values, 0, "mask_values"),
             colors=_with_first(described.colors, _BLACK, "colors"),
             mask_colors=_with_first(described.mask_colors, _BLACK, "mask_colors"),
@@ -51,7 +54,7 @@ def _with_first(values, background, key):
     return (background, *values)
 
 
-def binary_values(root, facts: list[Facts], ignored) -> tuple[int, int] | None:
+def binary_values(root: Path, facts: list[Facts], ignored: Collection[int]) -> tuple[int, int] | None:
     """Returns the values of background and foreground in masks that hold values; None: 0 and 1.
 
     Where they hold 0 and 255 alone, 255 is the foreground: as void it would leave nothing to learn.

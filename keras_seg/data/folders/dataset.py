@@ -2,13 +2,16 @@
 
 import hashlib
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_seg.classes import BINARY_CLASSES, MAX_CLASSES
 from keras_seg.data.folders.binary import binary_values, with_background
 from keras_seg.data.folders.color_tables import read_color_table
 from keras_seg.data.folders.description import Description, read_description
 from keras_seg.data.folders.index import facts_of_bands
+from keras_seg.data.folders.inspection import Facts
 from keras_seg.data.folders.layouts import find_splits
 from keras_seg.data.folders.pairs import IMAGE_SUFFIXES, LIST_SUFFIXES
 from keras_seg.data.folders.values import are_colored, classes_of_values, scan_masks
@@ -16,6 +19,7 @@ from keras_seg.data.formats.bands import other_kind_text
 from keras_seg.data.samples import RGB, ArraySample, Dataset, ImageKind, default_names
 from keras_seg.data.shapes import SIZE, draw_shapes
 from keras_seg.errors import InputError
+from keras_seg.hints import PathLike, Size
 from keras_seg.palette import default_colors
 from keras_seg.rows import MAX_CHANNELS
 from keras_seg.texts import readable
@@ -24,21 +28,21 @@ __all__ = ["IMAGE_SUFFIXES", "describe", "load_dataset", "open_source", "with_op
 
 
 def load_dataset(
-    source=None,
+    source: PathLike | None = None,
     *,
-    seed=0,
-    val_fraction=0.2,
-    ignore_label=None,
-    num_classes=None,
-    classes=None,
-    mask_colors=None,
-    reduce_zero_label=None,
-    binary=None,
-    channels=None,
-    val_seed=None,
-    split=None,
-    drawn_size=None,
-):
+    seed: int = 0,
+    val_fraction: float = 0.2,
+    ignore_label: int | None = None,
+    num_classes: int | None = None,
+    classes: Sequence[str] | None = None,
+    mask_colors: str | None = None,
+    reduce_zero_label: bool | None = None,
+    binary: bool | None = None,
+    channels: int | None = None,
+    val_seed: int | None = None,
+    split: str | None = None,
+    drawn_size: Size | None = None,
+) -> Dataset:
     """Finds a data set; reads no picture, except all masks where only they can say what they mean.
 
     A folder is described by its `dataset.json` or has one of the layouts of `docs/reference/formats.md`. An
@@ -174,7 +178,12 @@ def with_val(root, splits, fraction, seed):
 
 
 def with_options(
-    described, ignore_label=None, mask_colors=None, reduce_zero_label=None, binary=None, channels=None
+    described: Description,
+    ignore_label: int | None = None,
+    mask_colors: str | None = None,
+    reduce_zero_label: bool | None = None,
+    binary: bool | None = None,
+    channels: int | None = None,
 ) -> Description:
     """Puts what the caller says over what dataset.json says, and the background before one class."""
     if ignore_label is not None and not 0 <= ignore_label <= 65535:
@@ -193,7 +202,7 @@ def with_options(
             names, colors, ignored = read_color_table(mask_colors)
         described = described._replace(
             classes=names or described.classes,
-            mask_colors=tuple(tuple(map(int, color)) for color in colors),
+            mask_colors=tuple((int(red), int(green), int(blue)) for red, green, blue in colors),
             mask_values=None,
             reduce_zero_label=False,
             ignore_labels=(*(described.ignore_labels or ()), *ignored),
@@ -203,7 +212,13 @@ def with_options(
     return with_background(described if binary is None else described._replace(binary=binary))
 
 
-def describe(root, splits, described: Description, num_classes=None, scan=scan_masks):
+def describe(
+    root: Path,
+    splits: Any,
+    described: Description,
+    num_classes: int | None = None,
+    scan: Callable[..., list[Facts]] = scan_masks,
+) -> Dataset:
     """Makes the Dataset of a folder's splits and Description.
 
     Args:
@@ -254,7 +269,7 @@ def describe(root, splits, described: Description, num_classes=None, scan=scan_m
     )
 
 
-def image_kind(described, splits) -> ImageKind:
+def image_kind(described: Description, splits: Any) -> ImageKind:
     """Returns what the images of a data set are, by the first where channels are told; raises InputError."""
     if described.channels is None:
         return RGB

@@ -14,6 +14,7 @@ import zlib
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -51,7 +52,7 @@ _TABLE = (
 )
 _FIND = "SELECT facts, checksum FROM files WHERE path = ? AND reading = ? AND size = ? AND time = ?"
 
-_known = {}  # What this process knows: `_key` to (size, time) and facts.
+_known: dict[Any, Any] = {}  # What this process knows: `_key` to (size, time) and facts.
 
 
 def index_path() -> Path:
@@ -59,7 +60,7 @@ def index_path() -> Path:
     return cache_folder() / f"index-{VERSION}.sqlite"
 
 
-def facts_of(samples, kind: ImageKind = RGB, by_color: bool = False) -> list[Facts]:
+def facts_of(samples: Any, kind: ImageKind = RGB, by_color: bool = False) -> list[Facts]:
     """Returns what is known of samples; reads the files that are not in the index, each once.
 
     Args:
@@ -69,22 +70,26 @@ def facts_of(samples, kind: ImageKind = RGB, by_color: bool = False) -> list[Fac
     """
     files = [file for sample in samples for file in _files_of(sample, kind, by_color)]
     known = _look_up(files, read=True)
-    return [
-        inspect_arrays(sample)
-        if isinstance(sample, ArraySample)
-        else pair_facts(sample, *(known[file] for file in _files_of(sample, kind, by_color)), kind)
-        for sample in samples
-    ]
+
+    def facts(sample):
+        if isinstance(sample, ArraySample):
+            return inspect_arrays(sample)
+        image, mask = _files_of(sample, kind, by_color)
+        return pair_facts(sample, known[image], known[mask], kind)
+
+    return [facts(sample) for sample in samples]
 
 
-def facts_of_splits(dataset: Dataset, splits=None) -> dict[str, list[Facts]]:
+def facts_of_splits(dataset: Dataset, splits: Any = None) -> dict[str, list[Facts]]:
     """Returns what is known of the samples of the splits of those names, or of all."""
     wanted = {name: each for name, each in dataset.splits.items() if splits is None or name in splits}
-    streams = {name: each for name, each in wanted.items() if isinstance(each, Stream)}
+    streams: dict[str, Any] = {name: each for name, each in wanted.items() if isinstance(each, Stream)}
     samples = [sample for name, each in wanted.items() if name not in streams for sample in each]
     found = iter(facts_of(samples, dataset.images, dataset.mask_colors is not None))
     return {
-        name: list(map(inspect_arrays, each) if name in streams else itertools.islice(found, len(each)))
+        name: [inspect_arrays(sample) for sample in streams[name]]
+        if name in streams
+        else list(itertools.islice(found, len(each)))
         for name, each in wanted.items()
     }
 
@@ -100,7 +105,7 @@ def facts_of_bands(image: Path) -> ImageFacts:
     return _look_up([(image, BANDS)], read=True)[image, BANDS]
 
 
-def headers_of(samples, dataset: Dataset) -> list[Header]:
+def headers_of(samples: Any, dataset: Dataset) -> list[Header]:
     """Returns the Header of each sample; of files that are not in the index the start is read."""
     if isinstance(samples, Stream):
         return [Header(size, "stream") for size in samples.sizes]

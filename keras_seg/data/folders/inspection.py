@@ -2,9 +2,9 @@
 
 import hashlib
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -107,7 +107,7 @@ class Facts:
     mask: Path | str
     size: tuple[int, int] | None = None
     formats: tuple[str | None, str | None] = (None, None)
-    counts: dict[int, int] | None = None
+    counts: dict[int, int] = field(default_factory=dict)
     labels: int = 0
     palette: dict[int, tuple[int, int, int]] | None = None
     colors: dict[int, int] | None = None
@@ -143,8 +143,9 @@ def inspect_arrays(sample: ArraySample) -> Facts:
 
 def pair_facts(sample: Sample | ArraySample, image: ImageFacts, mask: MaskFacts, kind: ImageKind) -> Facts:
     """Puts together what is known of an image and its mask; the image should be of the kind."""
-    is_file = isinstance(sample, Sample)
-    names = (sample.image, sample.mask) if is_file else (sample.name, sample.name)
+    names: tuple[Path | str, Path | str] = (sample.name, sample.name)
+    if isinstance(sample, Sample):
+        names = (sample.image, sample.mask)
     if image.problem:
         problem = _named(names[0], image.problem)
     elif image.kind != kind:
@@ -154,10 +155,11 @@ def pair_facts(sample: Sample | ArraySample, image: ImageFacts, mask: MaskFacts,
     else:
         problem = _named(names[1], mask.problem)
     return Facts(
-        *names,
+        image=names[0],
+        mask=names[1],
         size=image.size,
         formats=(image.format, mask.format),
-        counts=None if problem else mask.counts,
+        counts={} if problem or mask.counts is None else mask.counts,
         labels=mask.labels,
         palette=mask.palette,
         colors=mask.colors,
@@ -172,25 +174,27 @@ def pair_facts(sample: Sample | ArraySample, image: ImageFacts, mask: MaskFacts,
 def lone_mask_facts(path: Path, mask: MaskFacts) -> Facts:
     """What is known of a mask alone, as Facts."""
     problem = _named(path, mask.problem)
-    return Facts(path, path, counts=mask.counts, colors=mask.colors, problem=problem)
+    return Facts(path, path, counts=mask.counts or {}, colors=mask.colors, problem=problem)
 
 
 def header_of(image: ImageFacts, mask: MaskFacts) -> Header:
     """Returns what `read_header` would."""
-    return Header(image.size, image.format, image.orientation, mask.png)
+    return Header(cast("tuple[int, int]", image.size), image.format, image.orientation, mask.png)
 
 
 def image_facts(image: np.ndarray, contents: bytes, name: str | None, orientation: int = 1) -> ImageFacts:
     """Looks at an image [H, W, C], and at the bytes of its file, of the format of that name."""
     kind = ImageKind(image.shape[2], image.dtype.name)
     image = as_input(image, kind)
+    fingerprint, thumbnail = _prints(image)
     return ImageFacts(
         image.shape[:2],
         name,
         orientation,
         kind,
         hashlib.blake2b(contents, digest_size=16).digest(),
-        *_prints(image),
+        fingerprint,
+        thumbnail,
         moments_of(image),
     )
 
@@ -209,7 +213,7 @@ def mask_facts(mask: np.ndarray) -> MaskFacts:
         counts = counts[values]
     else:
         values, counts = np.unique(mask, return_counts=True)
-    labels = zlib.crc32(np.ascontiguousarray(mask))
+    labels = zlib.crc32(np.ascontiguousarray(mask).data)
     return MaskFacts(mask.shape, counts=_dict(values, counts), labels=labels)
 
 

@@ -106,8 +106,9 @@ def match_list(path: Path, root: Path) -> Found:
                 f" apart by a comma or a tab where names have blanks{_NO_LIST}."
             )
         files = [_locate(text, path, root) for text in row]
-        if all(files):
-            pairs.append(Sample(*files))
+        image, mask = files
+        if image and mask:
+            pairs.append(Sample(image, mask))
         elif not (number == 1 and not any(Path(text).suffix for text in row)):  # else it is a heading
             missing = row[0] if files[0] is None else row[1]
             orphans.append(
@@ -172,7 +173,7 @@ def _locate(text: str, listed: Path, root: Path) -> Path | None:
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    files = {}
+    files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
             continue

@@ -1,7 +1,9 @@
 """What the values or colors that masks hold mean, where nobody says which are classes."""
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from keras_seg.classes import MAX_CLASSES
 from keras_seg.data.folders.index import facts_of_masks
@@ -16,7 +18,7 @@ _NEAR = 24  # Levels by which JPEG or smooth scaling moves a value, as a rule
 _STRAY = 0.001  # Of a mask's pixels, the most that nobody may have meant
 
 
-def scan_masks(root, masks) -> list[Facts]:
+def scan_masks(root: Path, masks: Any) -> list[Facts]:
     """Returns what is known of each mask, read by its values; raises InputError."""
     facts = [lone_mask_facts(mask, fact) for mask, fact in zip(masks, facts_of_masks(masks), strict=True)]
     for fact in facts:
@@ -27,13 +29,15 @@ def scan_masks(root, masks) -> list[Facts]:
 
 def count_values(facts: list[Facts]) -> Counter:
     """Returns the values that the masks hold, and their pixels."""
-    counts = Counter()
+    counts: Counter[int] = Counter()
     for fact in facts:
         counts.update(fact.counts)
     return counts
 
 
-def classes_of_values(root, facts: list[Facts], ignored=frozenset(), reduce_zero_label=False):
+def classes_of_values(
+    root: Path, facts: list[Facts], ignored: Collection[int] = frozenset(), reduce_zero_label: bool = False
+) -> tuple[int, tuple[int, ...] | None]:
     """Finds how many classes there are.
 
     Masks of 0 and 255 alone are taken as two classes, background and foreground: as void, 255 would leave
@@ -79,7 +83,7 @@ def classes_of_values(root, facts: list[Facts], ignored=frozenset(), reduce_zero
     return count, tuple(range(1, count + 1)) if reduce_zero_label else None
 
 
-def are_ids(values, first=0) -> bool:
+def are_ids(values: Any, first: int = 0) -> bool:
     """Tells whether values look like ids from the first one on, most of which occur."""
     count = max(values) + 1 - first
     return count <= MAX_CLASSES and 2 * len(values) >= count

@@ -20,7 +20,7 @@ def content_of(described: Description) -> dict:
     return {key: value for key, value in told if value is not None and value is not False and value != ()}
 
 
-def check_content(folder: Path, content: dict):
+def check_content(folder: Path, content: dict) -> None:
     """Raises InputError where the content of a dataset.json is none that `read_description` takes."""
     parse_description(folder / FILE_NAME, format_description(content))
 

@@ -5,7 +5,8 @@ They are read in Python, as TensorFlow has no kernels for most of them. NumPy's 
 
 import io
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,13 +15,16 @@ from keras_seg.data.formats.decode import ORIENTATIONS
 from keras_seg.data.formats.headers import NUMPY, format_name, refuse_absurd_size
 from keras_seg.data.samples import DEPTHS, ImageKind
 from keras_seg.errors import InputError
+from keras_seg.hints import PathLike
 from keras_seg.rows import MAX_CHANNELS
 
 _FLOATS = ("float16", "float32", "float64")
 _EXTRA = "pip install 'keras-seg[multiband]'"
 
 
-def decode_bands(path, contents: bytes, kind: ImageKind | None = None, orientation: int = 1) -> np.ndarray:
+def decode_bands(
+    path: PathLike, contents: bytes, kind: ImageKind | None = None, orientation: int = 1
+) -> np.ndarray:
     """Decodes an image as it is stored.
 
     Args:
@@ -37,7 +41,7 @@ def decode_bands(path, contents: bytes, kind: ImageKind | None = None, orientati
     """
     name = format_name(contents)
     try:
-        decode = {NUMPY: _decode_numpy, "TIFF": _decode_tiff}.get(name, _decode_picture)
+        decode = {NUMPY: _decode_numpy, "TIFF": _decode_tiff}.get(name or "", _decode_picture)
         image = decode(path, contents)
     except InputError:
         raise
@@ -60,7 +64,7 @@ def decode_bands(path, contents: bytes, kind: ImageKind | None = None, orientati
     return image
 
 
-def other_kind_text(path, found: ImageKind, wanted: ImageKind) -> str:
+def other_kind_text(path: PathLike, found: ImageKind, wanted: ImageKind) -> str:
     """Says that an image is of another kind than it should be."""
     return f"{path}: holds {found}, and {wanted} is wanted; convert it, or correct --channels."
 
@@ -116,7 +120,8 @@ def _turned(image, orientation):
     return image[:: -1 if up_down else 1, :: -1 if left_right else 1]
 
 
-class Moments(NamedTuple):
+@dataclass(frozen=True)
+class Moments:
     """What is summed up of images, for the mean and the deviation of each channel.
 
     Attributes:
@@ -147,7 +152,7 @@ def moments_of(image: np.ndarray) -> Moments:
     return Moments(count, mean, count * deviation**2)
 
 
-def joined_moments(moments) -> Moments | None:
+def joined_moments(moments: Any) -> Moments | None:
     """The Moments of many images (Chan, Golub and LeVeque, 1979); None of none."""
     total = None
     for each in moments:

@@ -30,7 +30,7 @@ _GREY, _PALETTE = 0, 3  # PNG color types
 _PALETTE_TO_GREY_CRC = zlib.crc32(bytes(17)) ^ zlib.crc32(bytes(13) + bytes([_PALETTE ^ _GREY]) + bytes(3))
 
 
-def decode_image(contents):
+def decode_image(contents: tf.Tensor) -> tf.Tensor:
     """Decodes a picture, turned as its EXIF orientation says.
 
     Grey becomes three equal channels, a palette its colors, 16 bits the upper 8, and alpha is dropped.
@@ -89,7 +89,7 @@ def decode_png8(contents, is_palette):
     return tf.io.decode_png(contents, channels=1)[:, :, 0]
 
 
-def decode_mask(contents):
+def decode_mask(contents: tf.Tensor) -> tf.Tensor:
     """Decodes a mask to the values that were stored in it.
 
     The samples of a grey PNG of any depth (1 to 16 bits), the indices of a palette PNG (not its colors), or

@@ -5,7 +5,8 @@ PNG: W3C recommendation, third edition, section 11.2. WebP: RFC 9649, section 2.
 
 import io
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import BmpImagePlugin, JpegImagePlugin, TiffImagePlugin
@@ -30,7 +31,7 @@ _MAGIC = {
     b"\x93NUMPY": NUMPY,
 } | dict.fromkeys(tiff.MAGIC, "TIFF")
 # Pillow's own open() refuses large pictures without a word on how large, and tries every format in turn.
-_OPENERS = {
+_OPENERS: dict[str, Callable[..., Any]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
@@ -115,13 +116,13 @@ def stored_size(contents: bytes) -> tuple[int, int] | None:
             contents = contents[:_HEADER_BYTES]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            width, height = _OPENERS[name](io.BytesIO(contents)).size
+            width, height = _OPENERS[name or ""](io.BytesIO(contents)).size
         return height, width
     except Exception:  # Pillow answers damaged headers with many kinds.
         return None
 
 
-def refuse_absurd_size(path, size: tuple[int, int] | None):
+def refuse_absurd_size(path: object, size: tuple[int, int] | None) -> None:
     """Raises InputError where a picture is, by its header, more than can be read."""
     if size is not None and size[0] * size[1] > MAX_PIXELS:
         height, width = size

@@ -31,6 +31,7 @@ from keras_seg.data.labels import label_table
 from keras_seg.data.samples import RGB, ArraySample, Dataset, ImageKind, Sample
 from keras_seg.errors import InputError
 from keras_seg.files import regular_file
+from keras_seg.hints import PathLike
 
 _OTHER_MAGIC = {b"%PDF": "PDF"}
 _DECODERS = {
@@ -48,10 +49,10 @@ _TIFF_DECODERS = {
 
 ANY = None  # Kind of images that are read as they are stored.
 
-_run_before = set()  # Kinds of which one file was decoded.
+_run_before: set[str] = set()  # Kinds of which one file was decoded.
 
 
-def read_image(path, kind: ImageKind | None = RGB) -> np.ndarray:
+def read_image(path: PathLike, kind: ImageKind | None = RGB) -> np.ndarray:
     """Reads an image, turned by its EXIF orientation.
 
     Args:
@@ -67,12 +68,12 @@ def read_image(path, kind: ImageKind | None = RGB) -> np.ndarray:
     return decode_image_bytes(path, read_bytes(path), kind)
 
 
-def read_mask(path) -> np.ndarray:
+def read_mask(path: PathLike) -> np.ndarray:
     """Returns a mask's stored values as int32 [H, W], negative where it holds a color; raises InputError."""
     return _decode(path, "mask")
 
 
-def read_mask_colors(path) -> np.ndarray:
+def read_mask_colors(path: PathLike) -> np.ndarray:
     """Returns a mask's colors, int32 [H, W] of 65536 R + 256 G + B; raises InputError."""
     return _decode(path, "mask colors")
 
@@ -177,7 +178,7 @@ def _run(kind, contents):
         return decode(tf.constant(contents)).numpy()
 
 
-def read_bytes(path) -> bytes:
+def read_bytes(path: PathLike) -> bytes:
     """Returns the content of a file; raises InputError."""
     try:
         return regular_file(path).read_bytes()
@@ -193,7 +194,7 @@ def _decode(path, kind):
     return decode_bytes(path, read_bytes(path), kind)
 
 
-def decode_image_bytes(path, contents: bytes, kind: ImageKind | None = RGB) -> np.ndarray:
+def decode_image_bytes(path: PathLike, contents: bytes, kind: ImageKind | None = RGB) -> np.ndarray:
     """Decodes a file that was read, as `read_image` does; raises InputError."""
     if kind == RGB:
         return decode_bytes(path, contents, "image")
@@ -202,7 +203,7 @@ def decode_image_bytes(path, contents: bytes, kind: ImageKind | None = RGB) -> n
     return image if kind is ANY else as_input(image, kind)
 
 
-def decode_bytes(path, contents: bytes, kind: str) -> np.ndarray:
+def decode_bytes(path: PathLike, contents: bytes, kind: str) -> np.ndarray:
     """Decodes a file that was read: `kind` is "image", "mask" or "mask colors"; raises InputError."""
     name = format_name(contents)
     refuse_absurd_size(path, stored_size(contents))

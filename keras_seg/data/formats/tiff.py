@@ -39,7 +39,7 @@ def with_tiff(decode, fallback, dtype, rank):
     return decode_any
 
 
-def decode_tiff_image(contents) -> np.ndarray:
+def decode_tiff_image(contents: bytes) -> np.ndarray:
     """Returns the first picture of a TIFF as uint8 RGB [H, W, 3]; 16 bits keep the upper 8."""
     flags = cv2.IMREAD_UNCHANGED
     image = cv2.imdecode(np.frombuffer(contents, np.uint8), flags)
@@ -73,7 +73,7 @@ def _samples_of_a_pixel(contents):
         return 0, 0
 
 
-def decode_tiff_mask(contents) -> np.ndarray:
+def decode_tiff_mask(contents: bytes) -> np.ndarray:
     """Returns the first mask of a TIFF as int32 [H, W], as `decode_mask` does."""
     samples = _samples(contents)
     if samples.ndim == 2:
@@ -83,7 +83,7 @@ def decode_tiff_mask(contents) -> np.ndarray:
     return np.where(is_grey, red, -1 - (65536 * red + 256 * green + blue)).astype(np.int32)
 
 
-def decode_tiff_mask_colors(contents) -> np.ndarray:
+def decode_tiff_mask_colors(contents: bytes) -> np.ndarray:
     """Returns the colors of the first mask of a TIFF as int32 [H, W] of 65536 R + 256 G + B."""
     samples = _samples(contents, as_color=True)
     return (samples[..., :3] @ np.array([65536, 256, 1])).astype(np.int32)

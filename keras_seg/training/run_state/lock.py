@@ -8,7 +8,7 @@ from keras_seg.errors import InputError
 try:
     import fcntl
 except ImportError:  # On Windows nothing is locked.
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """The settings of a training: what was given, and what follows from it."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from keras_seg.augmentation import Augmentation
 from keras_seg.errors import InputError
@@ -63,7 +65,8 @@ class _Config(
 
     def run_name(self):
         """`fcn8-shapes`, `fcn8-camvid`."""
-        return f"{self.model or 'fcn8'}-{'shapes' if self.is_shapes else Path(self.data).resolve().name}"
+        data = "shapes" if self.data is None or self.is_shapes else Path(self.data).resolve().name
+        return f"{self.model or 'fcn8'}-{data}"
 
 
 SETTINGS = tuple(settings_of(_Config))
@@ -119,13 +122,13 @@ class TrainConfig(_Config):
             check_settings(resolved)
             check_effects(given, resolved)
 
-    def resolve(self):
+    def resolve(self) -> "ResolvedConfig":
         """Returns the `ResolvedConfig` that a training goes by, as far as it follows from the settings."""
         given = self.settings()
         return ResolvedConfig(**_resolved(given), given=tuple(given))
 
     @classmethod
-    def from_dict(cls, recorded, **changes):
+    def from_dict(cls, recorded: Mapping[str, Any], **changes: Any) -> "TrainConfig":
         """Takes the settings of a run's `config.json`; what it says beside them is left aside.
 
         What was not asked for, and is what it would be now, counts as left out: it follows from `changes`.
