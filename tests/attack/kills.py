@@ -47,8 +47,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras_seg.encoders.vgg16
 sys.modules["keras_seg.encoders.vgg16"].STAGES = json.loads(sys.argv[1])
 from keras_seg import TrainConfig, train
-from keras_seg.training import trainer
-trainer.finish = lambda *_: None  # It takes longer than the training.
+from keras_seg.training import session
+session.finish = lambda *_: None  # It takes longer than the training.
 settings = json.loads(sys.argv[2])
 if "resume" in settings:
     train(**settings)

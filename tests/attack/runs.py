@@ -56,7 +56,7 @@ def _trained():
 
 def _without_finish():
     """Leaves out the evaluation and the export that end a training; those have cases of their own."""
-    return mock.patch("keras_seg.training.trainer.finish", lambda *_: None)
+    return mock.patch("keras_seg.training.session.finish", lambda *_: None)
 
 
 def _files(folder, data):

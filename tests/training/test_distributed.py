@@ -21,7 +21,7 @@ from keras_seg.data import Share, eval_batches, load_dataset, train_batches, wri
 from keras_seg.data.batches.sharing import parts_of_batches, turns_of_batches
 from keras_seg.hardware import Hardware
 from keras_seg.precision import choose_precision
-from keras_seg.training import trainer
+from keras_seg.training import session
 from keras_seg.training.distributed.cluster import read_cluster
 from keras_seg.training.distributed.distribution import Replicas
 from keras_seg.training.run_state.history import read_history
@@ -55,8 +55,8 @@ if devices > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 from keras_seg import InputError, TrainConfig, train
-from keras_seg.training import trainer
-trainer.finish = lambda *_: None
+from keras_seg.training import session
+session.finish = lambda *_: None
 try:
     train(**settings) if "resume" in settings else train(TrainConfig.from_dict(settings))
 except InputError as error:
@@ -96,7 +96,7 @@ def settings_for(folder, output, **more):
 def single(folder, tmp_path_factory):
     """The run of one process on one device."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "finish", lambda *_: None)
+        patch.setattr(session, "finish", lambda *_: None)
         output = tmp_path_factory.mktemp("runs") / "single"
         return train(TrainConfig.from_dict(settings_for(folder, output)), report=print)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keras_seg import InputError, Run, TrainConfig, train
-from keras_seg.training import trainer
+from keras_seg.training import session
 from keras_seg.training.run_state.lock import locked
 from keras_seg.training.run_state.resume import find_state
 from keras_seg.training.run_state.run_folder import note_finished
@@ -34,7 +34,7 @@ def config(data, output, **settings):
 @pytest.fixture
 def no_work(monkeypatch):
     """Fails where a training reads its data."""
-    monkeypatch.setattr(trainer, "_load", lambda *_: pytest.fail("it was refused too late"))
+    monkeypatch.setattr(session, "_load", lambda *_: pytest.fail("it was refused too late"))
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_training_holds_its_folder_to_the_end(eager, shapes_folder, tmp_path, 
     def finish(run, *_):
         seen.append(refusal(resume=run.path))
 
-    monkeypatch.setattr(trainer, "finish", finish)
+    monkeypatch.setattr(session, "finish", finish)
     run = train(config(shapes_folder, tmp_path / "run"), report=lambda line: None)
     assert len(seen) == 1 and "is being trained by another process" in seen[0]
     with locked(run.path / "checkpoints" / "lock", run.path):

@@ -17,7 +17,7 @@ from keras_seg.data import ArraySample, Dataset
 from keras_seg.data.folders.dataset import dataset_of_settings
 from keras_seg.encoders import encoder_layers
 from keras_seg.models import build_model
-from keras_seg.training import trainer
+from keras_seg.training import session
 from keras_seg.training.loop import building
 from keras_seg.training.loop.building import build_metrics, build_training
 from keras_seg.training.loop.callbacks import AveragedValidation, FrozenEncoder
@@ -105,7 +105,7 @@ def test_metrics_can_be_restored_before_the_first_batch(narrow, eager, aux_head)
 def test_a_run_with_an_auxiliary_head_leaves_a_model_without_one(
     narrow, eager, shapes_folder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(trainer, "finish", lambda *_: None)
+    monkeypatch.setattr(session, "finish", lambda *_: None)
     settings = {"image_size": (32, 32), "epochs": 1, "weights": "none", "batch_size": 5, "augment": False}
     config = TrainConfig("fcn_resnet50", str(shapes_folder), output=str(tmp_path / "run"), **settings,
                          model_options={"aux_head": True})  # fmt: skip
@@ -280,7 +280,7 @@ def test_balanced_weights_are_the_median_frequency_by_each():
 
 
 def test_config_json_says_what_was_decided(eager, shapes_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "finish", lambda *_: None)
+    monkeypatch.setattr(session, "finish", lambda *_: None)
     config = TrainConfig(
         "unet", str(shapes_folder), output=str(tmp_path / "run"), epochs=1, precision="auto",
         model_options=SMALL, weights="none", image_size=(16, 16), class_weights="balanced",

@@ -12,7 +12,7 @@ from keras_seg import InputError, Predictor, TrainConfig, train
 from keras_seg.data import Augmentation, draw_shapes, eval_batches, load_dataset, train_batches
 from keras_seg.data.streams import dataset_of_streams
 from keras_seg.evaluation import evaluate
-from keras_seg.training import trainer
+from keras_seg.training import session, trainer
 from keras_seg.training.run_state.history import read_history
 
 SMALL = {"widths": [4, 8], "decoder_widths": [4]}
@@ -21,7 +21,7 @@ LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class
 
 @pytest.fixture
 def no_finish(monkeypatch):
-    monkeypatch.setattr(trainer, "finish", lambda *_: None)
+    monkeypatch.setattr(session, "finish", lambda *_: None)
 
 
 def own_model(classes=5, channels=3):
@@ -173,7 +173,7 @@ def test_a_function_augments_with_a_seed_for_each_image(shapes_folder):
 
 def test_an_augmentation_is_taken_for_its_settings(monkeypatch):
     asked = []
-    monkeypatch.setattr(trainer, "_prepare", lambda config, *_: asked.append(config))
+    monkeypatch.setattr(trainer, "train_run", lambda config, *_: asked.append(config))
     train(model="unet", data="x", augment=Augmentation(rotation=5))
     assert asked[0].augmentation == Augmentation(rotation=5)
 

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from keras_seg import InputError, Predictor, Run, TrainConfig, train
-from keras_seg.training import trainer
+from keras_seg.training import session
 from keras_seg.training.distributed.distribution import Replicas
 from keras_seg.training.loop.callbacks import History
 from keras_seg.training.run_state.run_folder import note_finished
@@ -41,7 +41,7 @@ def few_channels():
 @pytest.fixture(autouse=True)
 def no_finish(monkeypatch):
     """Leaves out the evaluation and the export of the best model, which take longer than the training."""
-    monkeypatch.setattr(trainer, "finish", lambda run, dataset, progress, report: None)
+    monkeypatch.setattr(session, "finish", lambda run, dataset, progress, report: None)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def send(patch, number, hook, count):
         if len(calls) == count:
             os.kill(os.getpid(), number)
 
-    patch.setattr(trainer.StopRequests, hook, call, raising=False)
+    patch.setattr(session.StopRequests, hook, call, raising=False)
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def handling(number, handler):
 
 
 def test_a_signal_that_was_ignored_stays_so():
-    with handling(signal.SIGINT, signal.SIG_IGN), trainer.StopRequests(Replicas()):
+    with handling(signal.SIGINT, signal.SIG_IGN), session.StopRequests(Replicas()):
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
@@ -141,7 +141,7 @@ def test_a_trained_run_is_finished_once(eager_whole, monkeypatch):
         finished.append(progress.step)
         note_finished(run, progress.step)
 
-    monkeypatch.setattr(trainer, "finish", finish)
+    monkeypatch.setattr(session, "finish", finish)
     go_on(eager_whole.path)
     with pytest.raises(InputError, match="is trained for 3 epochs; ask for more with epochs"):
         go_on(eager_whole.path)
@@ -255,7 +255,7 @@ def test_a_network_that_memory_does_not_hold_is_refused_before_there_is_a_run(
     def run_out(*_, **__):
         raise OUT_OF_MEMORY[0][0]
 
-    monkeypatch.setattr(trainer, "build_training", run_out)
+    monkeypatch.setattr(session, "build_training", run_out)
     with pytest.raises(InputError) as error:
         train(config(shapes_folder, tmp_path / "run"), report=print)
     assert "memory does not suffice" in str(error.value) and "resume" not in str(error.value)
@@ -263,7 +263,7 @@ def test_a_network_that_memory_does_not_hold_is_refused_before_there_is_a_run(
 
 
 def test_another_number_of_images_is_refused(eager_whole, monkeypatch):
-    monkeypatch.setattr(trainer, "steps_per_epoch", lambda *_: 5)
+    monkeypatch.setattr(session, "steps_per_epoch", lambda *_: 5)
     with pytest.raises(InputError, match="had 4 steps an epoch, and the data set now makes 5"):
         go_on(eager_whole.path, epochs=9)
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from keras_seg.training.optim.schedules import build_schedule, plateau_factor
-from keras_seg.training.run_state.history import epochs_without_better
+from keras_seg.training.optim.schedules import build_schedule
+from keras_seg.training.run_state.history import epochs_without_better, plateau_factor
 
 STEPS = 10
 

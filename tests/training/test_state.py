@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_seg import InputError
-from keras_seg.training.run_state.checkpoints import Checkpoints, parse_interval
+from keras_seg.training.run_state.checkpoints import Checkpoints
 from keras_seg.training.run_state.history import is_better
 from keras_seg.training.run_state.state import (
     NOTES,
@@ -21,6 +21,7 @@ from keras_seg.training.run_state.state import (
     states,
     write_state,
 )
+from keras_seg.training.settings.values import parse_interval
 
 
 def variables(value):

@@ -4,10 +4,13 @@ from contextlib import ExitStack
 
 import keras
 
-from keras_seg.encoders import freeze_layers
-from keras_seg.training.optim.schedules import plateau_factor
+from keras_seg.encoders import encoder_layers, freeze_layers
+from keras_seg.training.loop.building import has_aux_head
+from keras_seg.training.loop.signals import StopWhenDiverged
+from keras_seg.training.loop.tensorboard import tensorboard_callbacks
 from keras_seg.training.run_state.checkpoints import averaged_weights
-from keras_seg.training.run_state.history import epochs_without_better, write_history
+from keras_seg.training.run_state.history import epochs_without_better, plateau_factor, write_history
+from keras_seg.training.run_state.run_folder import HISTORY
 
 
 class PlainNames(keras.callbacks.Callback):
@@ -118,3 +121,31 @@ class History(keras.callbacks.Callback):
         self.rows.append({"epoch": epoch + 1, **figures, "learning_rate": rate})
         if self.path is not None:
             write_history(self.path, self.rows)
+
+
+def build_callbacks(training, config, dataset, run, progress, replicas):
+    """Builds the callbacks that the settings ask for; those whose results others read come first.
+
+    Args:
+        training: `Training`.
+        config: `ResolvedConfig`.
+        dataset: `Dataset`.
+        run: `Run`.
+        progress: `Progress`.
+        replicas: `Replicas`.
+    """
+    callbacks = [StopWhenDiverged(progress)]
+    if has_aux_head(training.model):
+        callbacks.append(PlainNames())
+    if config.freeze_epochs and not config.freeze_encoder:
+        callbacks.append(FrozenEncoder(config.freeze_epochs, encoder_layers(training.network)))
+    if config.schedule == "plateau":
+        callbacks.append(
+            DropOnPlateau(config.learning_rate, progress.rows, config.drop_epochs, config.drop_factor)
+        )
+    callbacks.append(History(run.path / HISTORY if replicas.is_chief else None, progress.rows))
+    if config.early_stopping:
+        callbacks.append(EarlyEnd(progress.rows, config.early_stopping))
+    if config.tensorboard:
+        callbacks.extend(tensorboard_callbacks(run.path, dataset, threshold=config.threshold))
+    return callbacks

@@ -5,9 +5,42 @@ import tensorflow as tf
 from keras_seg.data import eval_batches, train_batches
 from keras_seg.data.folders.index import headers_of
 from keras_seg.training.loop.building import truth_for
+from keras_seg.training.loop.callbacks import AveragedValidation, build_callbacks
+from keras_seg.training.loop.error_texts import endings_explained
+from keras_seg.training.loop.signals import StoppedError
+from keras_seg.training.run_state.checkpoints import Checkpoints
 
 # A pixel is trained on by three passes: forward, and backward to the maps and to the weights.
 DEAR = 3
+
+
+def fit_run(training, config, dataset, run, progress, metrics, requests, replicas, objects):
+    """Trains a run; the state is written at the end and where a signal asks for it.
+
+    Args:
+        training: `Training`.
+        config: `ResolvedConfig`.
+        dataset: `Dataset`.
+        run: `Run`.
+        progress: `Progress` of what is done.
+        metrics: As for `fit`.
+        requests: `StopRequests`.
+        replicas: `Replicas`.
+        objects: `Objects`.
+    """
+    network, model = training
+    checkpoints = Checkpoints(run, network, progress, config.checkpoint_every, metrics, replicas)
+    averaged = AveragedValidation()
+    callbacks = build_callbacks(training, config, dataset, run, progress, replicas)
+    callbacks += [*(objects.callbacks or ()), averaged, checkpoints, requests]
+    with endings_explained(run, checkpoints), requests.deferred():
+        try:
+            with averaged:
+                fit(model, config, dataset, progress, metrics, callbacks, replicas, objects.augment)
+        except StoppedError:
+            checkpoints.write()
+            raise
+        checkpoints.write()
 
 
 def fit(model, config, dataset, progress, metrics, callbacks, replicas, augment=None):

@@ -5,27 +5,7 @@ import numpy as np
 from keras_seg.data.folders.index import facts_of_splits
 from keras_seg.data.folders.tally import class_weights_of
 from keras_seg.errors import InputError
-
-BALANCED = "balanced"
-
-
-def parse_class_weights(text):
-    """Reads `"0.5,1,2"` as numbers; None and `"balanced"` as they are.
-
-    Raises:
-        InputError: It is neither.
-    """
-    if text is None or text == BALANCED:
-        return text
-    try:
-        weights = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        weights = ()
-    if not weights or not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
-        raise InputError(
-            f"--class-weights must be {BALANCED}, or numbers of 0 or more as 0.5,1,2; received {text!r}"
-        )
-    return weights
+from keras_seg.training.settings.values import BALANCED, parse_class_weights
 
 
 def class_weights(text, dataset):

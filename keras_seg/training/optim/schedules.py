@@ -4,8 +4,6 @@ import keras
 from keras import ops
 from keras.optimizers import schedules
 
-from keras_seg.training.run_state.history import SCORE
-
 
 def build_schedule(
     name,
@@ -76,26 +74,3 @@ class WarmUp(schedules.LearningRateSchedule):
     @classmethod
     def from_config(cls, config):
         return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["steps"])
-
-
-def plateau_factor(rows, patience, factor):
-    """What the learning rate is multiplied with after these epochs.
-
-    It follows from the history alone, so a training that goes on needs no counter of its own.
-
-    Args:
-        rows: Of `read_history`.
-        patience: Epochs without a better validation mean IoU after which the rate drops, and again after
-            as many.
-        factor: Of each drop.
-
-    Returns:
-        A power of `factor`.
-    """
-    best, waited, drops = float("-inf"), 0, 0
-    for row in rows:
-        waited = 0 if row[SCORE] > best else waited + 1
-        best = max(best, row[SCORE])
-        if waited >= patience:
-            drops, waited = drops + 1, 0
-    return factor**drops

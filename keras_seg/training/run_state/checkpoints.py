@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
-from keras_seg.errors import InputError
 from keras_seg.files import replacing
 from keras_seg.logits import main_output
 from keras_seg.training.distributed.distribution import Replicas
@@ -15,6 +14,7 @@ from keras_seg.training.distributed.replicated_model import unsynchronized
 from keras_seg.training.optim.optimizers import inner_optimizer
 from keras_seg.training.run_state.history import SCORE, is_better
 from keras_seg.training.run_state.state import write_state
+from keras_seg.training.settings.values import parse_interval
 
 # The first write is due after a minute, and no more than a twentieth of the time goes into writing.
 LEAST_SECONDS = 60
@@ -146,29 +146,6 @@ def _reached(progress):
 def state_groups(network, optimizer):
     """All variables of a training: weights, random states, optimizer, learning rate, loss scale."""
     return {"model": network.variables, "optimizer": optimizer.variables}
-
-
-def parse_interval(text):
-    """Reads `"200"` as `(200, None)`, steps, and `"30s"` as `(None, 30.0)`, seconds.
-
-    Raises:
-        InputError: It is neither.
-    """
-    if text is None:
-        return None, None
-    try:
-        if str(text).endswith("s"):
-            steps, seconds = None, float(str(text)[:-1])
-        else:
-            steps, seconds = int(text), None
-    except ValueError:
-        steps, seconds = 0, None
-    if not (steps or 0) > 0 and not 0 <= (-1 if seconds is None else seconds) < float("inf"):
-        raise InputError(
-            f"--checkpoint-every must be a number of steps such as 200, or of seconds such as 30s, "
-            f"received {text!r}"
-        )
-    return steps, seconds
 
 
 @contextmanager

@@ -46,6 +46,29 @@ def epochs_without_better(rows):
     return len(rows) - 1 - rows.index(best_row(rows)) if rows else 0
 
 
+def plateau_factor(rows, patience, factor):
+    """What the learning rate is multiplied with after these epochs.
+
+    It follows from the history alone, so a training that goes on needs no counter of its own.
+
+    Args:
+        rows: Of `read_history`.
+        patience: Epochs without a better validation mean IoU after which the rate drops, and again after
+            as many.
+        factor: Of each drop.
+
+    Returns:
+        A power of `factor`.
+    """
+    best, waited, drops = float("-inf"), 0, 0
+    for row in rows:
+        waited = 0 if row[SCORE] > best else waited + 1
+        best = max(best, row[SCORE])
+        if waited >= patience:
+            drops, waited = drops + 1, 0
+    return factor**drops
+
+
 def write_history(path, rows):
     """Writes `history.csv` anew, whole; without rows there is none."""
     if not rows:

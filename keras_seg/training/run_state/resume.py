@@ -2,16 +2,12 @@
 
 from keras_seg.errors import InputError
 from keras_seg.runs import CONFIG, Run
-from keras_seg.training.loop.building import build_metrics
-from keras_seg.training.run_state.checkpoints import state_groups
-from keras_seg.training.run_state.history import epochs_without_better, write_history
-from keras_seg.training.run_state.run_folder import CHECKPOINTS, HISTORY, LEFT, finished_step, forget_finished
+from keras_seg.training.run_state.history import epochs_without_better
+from keras_seg.training.run_state.run_folder import CHECKPOINTS, LEFT, finished_step, forget_finished
 from keras_seg.training.run_state.state import (
     Progress,
     newest_state,
-    read_group,
     remove_leftovers,
-    restore_state,
     states,
     step_of,
 )
@@ -90,17 +86,6 @@ def _check_reached(run, folder):
             f"{run.path}: was trained to step {finished_step(run)}, and its checkpoints go no further than "
             f"step {newest or 0}; put the missing one back, or {new_run}"
         )
-
-
-def restore(training, run, path, progress, replicas):
-    """Gives a `Training` a state; returns the metrics' arrays of an unfinished epoch, or None."""
-    restore_state(path, state_groups(training.network, training.model.optimizer))
-    if replicas.is_chief:
-        write_history(run.path / HISTORY, progress.rows)
-    metrics = read_group(path, "metrics")
-    if metrics and not replicas.strategy:
-        build_metrics(training.model)
-    return metrics or None
 
 
 def is_trained(config, run, progress, asked):

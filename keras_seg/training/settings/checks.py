@@ -9,8 +9,7 @@ from keras_seg.errors import InputError
 from keras_seg.losses import parse_loss
 from keras_seg.models import MODELS
 from keras_seg.settings import settings_of
-from keras_seg.training.optim.class_weights import parse_class_weights
-from keras_seg.training.run_state.checkpoints import parse_interval
+from keras_seg.training.settings.values import parse_class_weights, parse_interval
 
 AUGMENTATION = tuple(settings_of(Augmentation))
 # Settings that only some others give an effect: their names, when they have one, and when not.
