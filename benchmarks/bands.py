@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from keras_seg.benchmark.flags import positive
-from keras_seg.benchmark.machine import describe_machine
-from keras_seg.benchmark.report import format_machine
+from benchmarks.harness.flags import positive
+from benchmarks.harness.machine import describe_machine
+from benchmarks.harness.report import format_machine
 from keras_seg.cli.quiet import import_tensorflow
 
 CLASSES, SHAPE = 21, 64

@@ -25,8 +25,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from keras_seg.benchmark.machine import describe_machine
-from keras_seg.benchmark.report import format_machine
+from benchmarks.harness.machine import describe_machine
+from benchmarks.harness.report import format_machine
 
 ROOT = Path(__file__).resolve().parent.parent
 # What all share; on two cores a step of FCN-8s on four crops of 256 x 256 takes about 5 s.

@@ -14,7 +14,7 @@ import time
 import cv2
 import numpy as np
 
-from keras_seg.benchmark.flags import positive
+from benchmarks.harness.flags import positive
 from keras_seg.data import draw_shapes
 from keras_seg.evaluation.counts import confusion
 from keras_seg.inference import write_image

@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from keras_seg.benchmark.flags import figures_file, positive
-from keras_seg.benchmark.machine import describe_machine
-from keras_seg.benchmark.report import format_machine, format_table, summarize, write_figures
-from keras_seg.benchmark.workers import Contender, measure_in_turn
+from benchmarks.harness.flags import figures_file, positive
+from benchmarks.harness.machine import describe_machine
+from benchmarks.harness.report import format_machine, format_table, summarize, write_figures
+from benchmarks.harness.workers import Contender, measure_in_turn
 
 OURS, TORCH = "contenders.any_backend", "contenders.pytorch"
 # What prints the names of the GPUs that a framework sees, a line each.
@@ -65,7 +65,7 @@ def main():
     batch_size = arguments.batch_size or settings["batch_size"]
 
     os.environ["KERAS_BACKEND"] = chosen[0]  # Of this process, which only counts multiplications.
-    from keras_seg.benchmark.operations import operations
+    from benchmarks.harness.operations import operations
 
     machine = describe_machine(next((gpus for gpus in backends.values() if gpus), ()))
     print(format_machine(machine))

@@ -14,15 +14,15 @@ import matplotlib as mpl
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from keras_seg.benchmark.flags import figures_file, network, positive
-from keras_seg.benchmark.machine import describe_machine
-from keras_seg.benchmark.report import format_machine, summarize, write_figures
-from keras_seg.benchmark.workers import Contender, measure_in_turn
+from benchmarks.harness.flags import figures_file, network, positive
+from benchmarks.harness.machine import describe_machine
+from benchmarks.harness.report import format_machine, summarize, write_figures
+from benchmarks.harness.workers import Contender, measure_in_turn
 from keras_seg.cli.quiet import quiet_start
 
 with quiet_start():
-    from keras_seg.benchmark.operations import operations
-    from keras_seg.benchmark.ours import our_contender
+    from benchmarks.harness.operations import operations
+    from benchmarks.harness.ours import our_contender
 
 SIDES, BATCHES, SIDE = (64, 128, 256, 512, 1024, 2048), (1, 2, 4, 8, 16, 32), 224
 NAMES = ("keras_seg", "PyTorch")

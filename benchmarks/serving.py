@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_seg.benchmark.flags import network, positive
+from benchmarks.harness.flags import network, positive
 from keras_seg.models import build_model
 from keras_seg.palette import default_colors
 from keras_seg.serving import Client, export_saved_model

@@ -32,15 +32,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from goals import OURS, format_goals
 
-from keras_seg.benchmark.flags import figures_file, positive
-from keras_seg.benchmark.machine import LIMITS, describe_machine
-from keras_seg.benchmark.ours import our_contender
-from keras_seg.benchmark.report import format_machine, format_table, summarize, write_figures
-from keras_seg.benchmark.workers import Contender, measure_in_turn
+from benchmarks.harness.flags import figures_file, positive
+from benchmarks.harness.machine import LIMITS, describe_machine
+from benchmarks.harness.ours import our_contender
+from benchmarks.harness.report import format_machine, format_table, summarize, write_figures
+from benchmarks.harness.workers import Contender, measure_in_turn
 from keras_seg.cli.quiet import quiet_start
 
 with quiet_start():
-    from keras_seg.benchmark.operations import operations
+    from benchmarks.harness.operations import operations
     from keras_seg.models import MODELS
 
 PRECISIONS = ("float32", "bfloat16")

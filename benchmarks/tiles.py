@@ -13,10 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from keras_seg.benchmark.flags import network, positive
-from keras_seg.benchmark.machine import describe_machine
-from keras_seg.benchmark.report import format_machine
-from keras_seg.benchmark.workers import peak_mib
+from benchmarks.harness.flags import network, positive
+from benchmarks.harness.machine import describe_machine
+from benchmarks.harness.report import format_machine
+from benchmarks.harness.workers import peak_mib
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 

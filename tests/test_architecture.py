@@ -19,7 +19,7 @@ FLOORS = {
     "inference": 3, "models": 3,
     "evaluation": 4, "serving": 4,
     "batch": 5, "training": 5,
-    "benchmark": 6, "labeling": 6,
+    "labeling": 6,
     "cli": 7, "registration": 7,
     "__init__": 8, "__main__": 8,
 }  # fmt: skip
@@ -31,7 +31,7 @@ INNER_FLOORS = {
     },
     "training": {
         "distributed": 0, "settings": 0, "optim": 1, "run_state": 2, "loop": 3, "machine": 3, "session": 4,
-        "trainer": 5, "zoo": 6, "__init__": 6,
+        "trainer": 5, "__init__": 6,
     },
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_seg.benchmark.workers import MIB
+from benchmarks.harness.workers import MIB
 from keras_seg.losses import SegmentationLoss
 from keras_seg.models import build_model
 

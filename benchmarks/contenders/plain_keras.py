@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_seg.benchmark.workers import STEPS
+from benchmarks.harness.workers import STEPS
 from keras_seg.models import build_model
 
 

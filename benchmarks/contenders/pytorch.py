@@ -5,9 +5,9 @@ import contextlib
 import torch
 from torch import nn
 
+from benchmarks.harness.workers import STEPS
 from contenders.torch_device import DEVICE, on_device
 from contenders.torch_networks import build
-from keras_seg.benchmark.workers import STEPS
 
 
 def training(network, size, batch_size, num_classes=21, bfloat16=False, is_compiled=False):

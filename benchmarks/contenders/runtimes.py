@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from benchmarks.harness.ours import prepare
 from contenders.our_exports import exported
-from keras_seg.benchmark.ours import prepare
 
 
 def saved_model(network, size, batch_size=1, num_classes=21):

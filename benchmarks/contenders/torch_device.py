@@ -2,7 +2,7 @@
 
 import torch
 
-from keras_seg.benchmark.workers import MIB
+from benchmarks.harness.workers import MIB
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 

@@ -7,7 +7,6 @@ import sys
 from keras_seg import __version__
 from keras_seg.cli import (
     batch,
-    benchmark,
     convert,
     doctor,
     evaluate,
@@ -21,7 +20,6 @@ from keras_seg.cli import (
     review,
     runs,
     train,
-    zoo,
 )
 from keras_seg.errors import InputError
 
@@ -40,8 +38,6 @@ COMMANDS = {
     "preview": preview,
     "runs": runs,
     "heatmap": heatmap,
-    "zoo": zoo,
-    "benchmark": benchmark,
 }
 INTERRUPTED = 130
 

@@ -41,11 +41,6 @@ INSTEAD = (
     ("--sliding 512 512", "--sliding 32 32"),
     ("--warm-up 64 64", "--warm-up 32 32"),
     (
-        "zoo --models unet fcn8 --output zoo -- --data photographs --epochs 20",
-        "zoo --models unet --output zoo -- --data photographs --epochs 1 --image-size 32 32 --weights none",
-    ),
-    ("benchmark --model unet", "benchmark --model unet --image-size 32 32 --batch-size 1 --rounds 1"),
-    (
         'keras_seg.train(model="unet", data="photographs", epochs=20)',
         'keras_seg.train(model="unet", data="photographs", epochs=1, weights="none", image_size=(32, 32),'
         ' batch_size=4, model_options={"widths": [8, 16, 32], "decoder_widths": [16, 8]})',
@@ -53,7 +48,7 @@ INSTEAD = (
 )
 # Blocks with these train, start processes or convert for long: the long test types them. The other one begins
 # with the runs that they would leave.
-LONG = ("train.py", "train(", "zoo", "benchmark", "batch", "--format onnx", "--format litert")
+LONG = ("train.py", "train(", "batch", "--format onnx", "--format litert")
 RUNS = ("fcn8-shapes", "fcn8-photographs", "unet-photographs")
 
 

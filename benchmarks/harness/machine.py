@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_seg.benchmark.workers import Contender
+from benchmarks.harness.workers import Contender
 
 LIMITS = (
     Contender("matrix product, float32", f"{__name__}:matrix_product", {}),

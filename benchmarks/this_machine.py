@@ -1,21 +1,40 @@
-"""Times a training step and a prediction of a network, beside what this machine gives at best."""
+"""Times a training step and a prediction of a network, beside what this machine gives at best.
 
+python benchmarks/this_machine.py [--model NAME] [--image-size H W] [--batch-size N] [--json FILE]
+"""
+
+import argparse
 import sys
+from pathlib import Path
 
-from keras_seg.benchmark.flags import figures_file
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.harness.flags import figures_file, network, positive
+from benchmarks.harness.report import format_machine, format_table, summarize, write_figures
+from benchmarks.harness.workers import measure_in_turn
 from keras_seg.cli.quiet import import_tensorflow
-from keras_seg.errors import InputError
 
 
-def add_arguments(parser):
-    """Adds the command's flags to an `argparse` parser."""
-    parser.add_argument("--model", metavar="NAME", default="fcn8", help="network (default: fcn8)")
+def parse(argv=None):
+    """Reads the flags."""
+    import_tensorflow()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--image-size", metavar=("H", "W"), nargs=2, type=int, default=(224, 224), help="(default: 224 224)"
+        "--model", metavar="NAME", type=network, default="fcn8", help="network (default: fcn8)"
     )
-    parser.add_argument("--batch-size", metavar="N", type=int, default=4, help="of training (default: 4)")
     parser.add_argument(
-        "--classes", metavar="N", type=int, default=21, help="channels of the logits (default: 21)"
+        "--image-size",
+        metavar=("H", "W"),
+        nargs=2,
+        type=positive,
+        default=(224, 224),
+        help="(default: 224 224)",
+    )
+    parser.add_argument(
+        "--batch-size", metavar="N", type=positive, default=4, help="of training (default: 4)"
+    )
+    parser.add_argument(
+        "--classes", metavar="N", type=positive, default=21, help="channels of the logits (default: 21)"
     )
     parser.add_argument(
         "--precision",
@@ -23,29 +42,18 @@ def add_arguments(parser):
         default="float32",
         help="of training (default: float32)",
     )
-    parser.add_argument("--rounds", metavar="N", type=int, default=5, help="measured runs (default: 5)")
+    parser.add_argument("--rounds", metavar="N", type=positive, default=5, help="measured runs (default: 5)")
     parser.add_argument("--json", metavar="FILE", type=figures_file, help="write all figures there")
+    return parser.parse_args(argv)
 
 
-def run(arguments):
+def main(argv=None):
     """Measures, prints the table and writes the figures."""
-    for flag in ("batch_size", "classes", "rounds"):
-        if getattr(arguments, flag) < 1:
-            raise InputError(
-                f"--{flag.replace('_', '-')} must be 1 or more, received {getattr(arguments, flag)}"
-            )
-    if min(arguments.image_size) < 1:
-        raise InputError(f"--image-size must be 1 pixel or more, received {arguments.image_size}")
-    import_tensorflow()
-    from keras_seg.benchmark.machine import LIMITS, describe_machine
-    from keras_seg.benchmark.operations import operations
-    from keras_seg.benchmark.ours import our_contender
-    from keras_seg.benchmark.report import format_machine, format_table, summarize, write_figures
-    from keras_seg.benchmark.workers import measure_in_turn
-    from keras_seg.models import MODELS
+    arguments = parse(argv)
+    from benchmarks.harness.machine import LIMITS, describe_machine
+    from benchmarks.harness.operations import operations
+    from benchmarks.harness.ours import our_contender
 
-    if arguments.model not in MODELS:
-        raise InputError(f"--model {arguments.model}: no such network; choose of {', '.join(MODELS)}")
     machine = describe_machine()
     print(format_machine(machine))
     settings = {"network": arguments.model, "size": arguments.image_size, "num_classes": arguments.classes}
@@ -57,7 +65,7 @@ def run(arguments):
         contender = our_contender(arguments.model, is_training, **options, **precision)
         timings = measure_in_turn([contender, *LIMITS], arguments.rounds, _to_standard_error)
         if timings[0].skipped:
-            raise InputError(f"{kind} of {arguments.model} failed: {timings[0].skipped}")
+            sys.exit(f"error: {kind} of {arguments.model} failed: {timings[0].skipped}")
         count = operations(**options, is_training=is_training)
         results[kind] = summarize(timings, count)
         height, width = arguments.image_size
@@ -74,3 +82,7 @@ def _settings(arguments):
 
 def _to_standard_error(line):
     print(f"  {line}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,25 @@
-"""Trains many networks alike, one after the other, and writes the table of what became of them."""
+"""Trains many networks alike, one after the other, and writes a table of their metrics, time and memory.
 
+    python benchmarks/zoo.py [--models NAME ...] [--output FOLDER] [-- FLAG ...]
+
+The flags behind `--` are those of train.py, for all networks. The same command resumes after it was stopped.
+"""
+
+import argparse
 import io
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from keras_seg.cli import train
+from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 from keras_seg.evaluation.tables import fraction
 from keras_seg.files import make_folder, regular_file, replacing
@@ -18,7 +29,8 @@ from keras_seg.spreadsheets import write_rows
 from keras_seg.training.run_state.run_folder import CHECKPOINTS
 
 SETTINGS, TABLE, METRICS = "zoo.json", "zoo", "metrics.json"
-_ROOT = str(Path(__file__).resolve().parents[2])
+_ROOT = str(Path(__file__).resolve().parent.parent)
+OURS = ("model", "output", "resume")
 _COSTS = ("seconds", "processor_seconds", "memory")  # The last two are not known on every system.
 _MIB = 1 << 20
 _PATIENCE = 0.2  # Seconds between two looks at a process
@@ -201,3 +213,42 @@ def _write_table(folder):
 
 def _rounded(number):
     return "-" if number is None else f"{number:.0f}"
+
+
+def main(argv=None):
+    """Trains what is not trained yet; one that fails is reported and the rest are done."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--output", metavar="FOLDER", default="zoo", help="run folders, zoo.md and zoo.csv (default: zoo)"
+    )
+    parser.add_argument("--models", metavar="NAME", nargs="+", help="networks to train (default: all)")
+    parser.add_argument(
+        "flags", metavar="FLAG", nargs=argparse.REMAINDER, help="behind --: flags of train.py for all of them"
+    )
+    arguments = parser.parse_args(argv)
+    flags = [flag for flag in arguments.flags if flag != "--"]
+    trainings = argparse.ArgumentParser(prog="zoo.py --", add_help=False)
+    train.add_arguments(trainings)
+    ours = [name for name in OURS if name in vars(trainings.parse_args(flags))]
+    if ours:
+        parser.error(f"--{ours[0]}: the zoo sets it for each network; drop it")
+    import_tensorflow("training")
+    from keras_seg.models import MODELS
+
+    names = arguments.models or list(MODELS)
+    unknown = [name for name in names if name not in MODELS]
+    if unknown:
+        parser.error(f"--models: there is no network {unknown[0]}; see python -m keras_seg models")
+    # The training of the moment is told to stop too, and saves its state.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        failed = train_zoo(names, arguments.output, flags)
+    except InputError as error:
+        parser.error(str(error))
+    table = "" if len(failed) == len(names) else f"; the table is {arguments.output}/zoo.md"
+    print(f"{len(names) - len(failed)} of {len(names)} networks{table}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

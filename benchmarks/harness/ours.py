@@ -1,6 +1,6 @@
 """keras_seg as a contender, in a process that is prepared as a command's before TensorFlow is imported."""
 
-from keras_seg.benchmark.workers import Contender
+from benchmarks.harness.workers import Contender
 from keras_seg.process import prepare
 
 
@@ -12,7 +12,7 @@ def our_contender(name, is_training, **settings):
 def training(**settings):
     """`steps.training` in a process for training."""
     prepare("training")
-    from keras_seg.benchmark import steps  # Which imports TensorFlow.
+    from benchmarks.harness import steps  # Which imports TensorFlow.
 
     return steps.training(**settings)
 
@@ -20,6 +20,6 @@ def training(**settings):
 def prediction(**settings):
     """`steps.prediction` in a process for inference."""
     prepare("inference")
-    from keras_seg.benchmark import steps  # Likewise.
+    from benchmarks.harness import steps  # Likewise.
 
     return steps.prediction(**settings)
