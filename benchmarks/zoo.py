@@ -26,6 +26,7 @@ from keras_seg.files import make_folder, regular_file, replacing
 from keras_seg.memory import counted_bytes, peak_bytes
 from keras_seg.runs import CONFIG, Run
 from keras_seg.spreadsheets import write_rows
+from keras_seg.texts import markdown_table
 from keras_seg.training.run_state.run_folder import CHECKPOINTS
 
 SETTINGS, TABLE, METRICS = "zoo.json", "zoo", "metrics.json"
@@ -202,9 +203,8 @@ def _write_table(folder):
         ]
         for row in rows
     ]
-    table = [head, ["---"] * len(head), *lines]
     with replacing(folder / f"{TABLE}.md") as temporary:
-        temporary.write_text("".join(f"| {' | '.join(line)} |\n" for line in table), encoding="utf-8")
+        temporary.write_text(markdown_table(head, lines) + "\n", encoding="utf-8")
     text = io.StringIO()
     write_rows(text, [head, *([cell.replace(",", "") for cell in line] for line in lines)])
     with replacing(folder / f"{TABLE}.csv") as temporary:

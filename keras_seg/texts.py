@@ -1,7 +1,7 @@
 """Reads text and JSON files that people wrote, and says in one line what is wrong with them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -103,3 +103,34 @@ def listed(values, most=8):
     """Returns the first values, and the last, as text."""
     shown = ", ".join(str(value) for value in list(values)[:most])
     return f"{shown} ... {values[-1]}" if len(values) > most else shown
+
+
+def aligned(rows: Iterable[Sequence[str]], *, numbers: bool = True) -> str:
+    """Returns a table for a terminal: a line for each row, columns of equal width.
+
+    Args:
+        rows: the cells of each row, as many in all.
+        numbers: whether all columns but the first are aligned to the right.
+    """
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    signs = ["<", *[">" if numbers else "<"] * (len(widths) - 1)]
+    return "\n".join(
+        "  ".join(
+            f"{cell:{sign}{width}}" for cell, sign, width in zip(row, signs, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    )
+
+
+def markdown_table(titles: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()) -> str:
+    """Returns a table in Markdown.
+
+    Args:
+        titles: of the columns.
+        rows: the cells of each row.
+        right: titles of the columns that are aligned to the right.
+    """
+    rule = ["---:" if title in right else "---" for title in titles]
+    lines = ((cell.replace("|", "\\|") for cell in line) for line in (titles, rule, *rows))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -16,9 +16,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from keras_seg.encoders import applications
-from keras_seg.models.combinations import decoders, fitting_options
 from keras_seg.registry import encoders
 from tests.models.helpers import build_narrow, free, images
+from tools.combinations import decoders, fitting_options
 
 SIZE = (33, 47)
 SMALL = (

@@ -4,6 +4,7 @@ import argparse
 
 from keras_seg.cli.main import COMMANDS
 from keras_seg.settings import settings_of
+from keras_seg.texts import markdown_table
 from keras_seg.training.settings.names import flag_of
 from keras_seg.training.settings.subjects import SUBJECTS
 
@@ -31,7 +32,7 @@ def _section(name, module, settings):
         lines.append("Every [setting of a training](settings.md) is a flag as well.\n")
         actions = [action for action in actions if not settings & set(action.option_strings)]
     if actions:
-        lines += ["| argument | what it does |", "| --- | --- |", *map(_row, actions), ""]
+        lines += [markdown_table(("argument", "what it does"), map(_row, actions)), ""]
     return "\n".join(lines)
 
 
@@ -45,4 +46,4 @@ def _row(action):
     flags = ", ".join(action.option_strings)
     names = " ".join(filter(None, (flags, values if action.nargs != 0 else "")))
     text = " ".join((action.help or "").replace("%%", "%").split())
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in (f'`{names}`', text))} |"
+    return f"`{names}`", text

@@ -2,9 +2,11 @@
 
 import re
 
-from keras_seg.models import summary
+from keras_seg.models.summary import rows as network_rows
+from keras_seg.texts import markdown_table
+from tools.networks_page import DOCS
 
-ACCURACY = summary.DOCS / "measurements" / "accuracy.md"
+ACCURACY = DOCS / "measurements" / "accuracy.md"
 _LEARNT = re.compile(r"(?m)^\| `(\w+)` \| [\d,]+ \| (\d\.\d+) \|")
 
 
@@ -19,9 +21,9 @@ def mean_ious():
 def format_table():
     """Returns a row for each paper, in the order of the networks."""
     learnt, papers = mean_ious(), {}
-    for row in summary.rows():
+    for row in network_rows():
         papers.setdefault(row.paper, []).append(row)
-    lines = ["| network | paper | compared with | error | mean IoU |", "| --- | --- | --- | ---: | ---: |"]
+    lines = []
     for paper, rows in papers.items():
         names = f"`{rows[0].network}`" + (f" and {len(rows) - 1} more forms" if len(rows) > 1 else "")
         link = f"[{paper}](https://arxiv.org/abs/{paper})" if paper else ""
@@ -29,8 +31,9 @@ def format_table():
         errors = [row.parity_error for row in rows if row.parity_error is not None]
         ious = [learnt[row.network] for row in rows if row.network in learnt]
         error = f"{max(errors):.1e}" if errors else "-"
-        lines.append(f"| {names} | {link} | {references} | {error} | {_range(ious)} |")
-    return "\n".join(lines)
+        lines.append((names, link, references, error, _range(ious)))
+    titles = ("network", "paper", "compared with", "error", "mean IoU")
+    return markdown_table(titles, lines, right=("error", "mean IoU"))
 
 
 def _range(values):

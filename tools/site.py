@@ -10,7 +10,16 @@ import logging
 import sys
 from pathlib import Path
 
-from tools import architecture, blocks, commands_page, library_page, parts
+from tools import (
+    architecture,
+    blocks,
+    commands_page,
+    library_page,
+    networks_page,
+    parts,
+    settings_page,
+    weights_page,
+)
 
 PROJECT = Path(__file__).parents[1]
 DOCS = PROJECT / "docs"
@@ -18,14 +27,11 @@ DOCS = PROJECT / "docs"
 
 def generated():
     """Yields `(path, text)` of each page that is made from the code, wholly or in parts."""
-    from keras_seg.models import summary, weights_page
-    from keras_seg.training.settings import page as settings_page
-
     yield DOCS / "reference" / "commands.md", commands_page.format_page()
     yield DOCS / "reference" / "library.md", library_page.format_page()
-    yield settings_page.PAGE, settings_page.format_page()
-    yield DOCS / "reference" / "networks.md", summary.format_page()
-    yield summary.WEIGHTS_PAGE, weights_page.format_weights()
+    yield DOCS / "reference" / "settings.md", settings_page.format_page()
+    yield DOCS / "reference" / "networks.md", networks_page.format_page()
+    yield DOCS / "reference" / "weights.md", weights_page.format_weights()
     yield DOCS / "explanation" / "architecture.svg", architecture.draw()
     for path in (PROJECT / "README.md", *sorted(DOCS.rglob("*.md"))):
         text = path.read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ import gc
 import keras
 
 from keras_seg.models import build_model
-from keras_seg.models.summary import multiply_adds
+from tools.networks_page import multiply_adds
 
 
 def operations(network, size, batch_size=1, num_classes=21, is_training=False):

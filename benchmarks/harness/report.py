@@ -3,6 +3,7 @@
 import json
 
 from keras_seg.files import replacing
+from keras_seg.texts import markdown_table
 
 MATRIX = "matrix product"
 
@@ -67,18 +68,16 @@ def _row(timing, operations):
 
 def format_table(rows):
     """Returns a Markdown table of `summarize`'s rows."""
-    lines = [
-        "| contender | seconds | fastest to slowest | times the first | speed | of the limit | peak MiB |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    figures = "seconds", "fastest to slowest", "times the first", "speed", "of the limit", "peak MiB"
+    lines = []
     for row in rows:
         if "skipped" in row:
-            lines.append(f"| {row['name']} | skipped: {row['skipped']} | | | | | |")
+            lines.append((row["name"], f"skipped: {row['skipped']}", *[""] * 5))
             continue
         speed = f"{row['gflops']:.0f} GFLOP/s" if row["gflops"] else f"{row['gigabytes_per_second']:.1f} GB/s"
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         share = "" if row["share"] is None else f"{row['share']:.0%}"
         spread = f"{row['fastest']:.3f} to {row['slowest']:.3f}"
-        cells = row["name"], f"{row['seconds']:.3f}", spread, ratio, speed, share, f"{row['peak_mib']:.0f}"
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        peak = f"{row['peak_mib']:.0f}"
+        lines.append((row["name"], f"{row['seconds']:.3f}", spread, ratio, speed, share, peak))
+    return markdown_table(("contender", *figures), lines, right=figures)

@@ -10,6 +10,7 @@ def add_arguments(parser):
 def run(arguments):
     """Prints the table."""
     import_tensorflow()
-    from keras_seg.models.summary import format_markdown, rows
+    from keras_seg.models.summary import TITLES, cells, rows
+    from keras_seg.texts import aligned
 
-    print(format_markdown(rows()))
+    print(aligned([TITLES, *map(cells, rows())], numbers=False))

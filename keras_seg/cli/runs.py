@@ -5,6 +5,7 @@ import sys
 
 from keras_seg.cli.run_folders import find_runs
 from keras_seg.errors import spelled_out
+from keras_seg.texts import aligned
 
 # title -> key of a row, and how its value is written
 COLUMNS = (
@@ -50,9 +51,7 @@ def format_table(rows):
     """Returns the text of the table: a heading, and a line for each run."""
     lines = [[title for title, _, _ in COLUMNS]]
     lines += [[_text(row[key], form) for _, key, form in COLUMNS] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
-    return "\n".join("  ".join(line).rstrip() for line in padded)
+    return aligned(lines, numbers=False)
 
 
 def _text(value, form):

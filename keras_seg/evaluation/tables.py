@@ -8,6 +8,7 @@ from typing import Any
 from keras_seg.files import replacing
 from keras_seg.hints import PathLike
 from keras_seg.spreadsheets import write_rows
+from keras_seg.texts import aligned
 
 SUMMARY = (
     ("mean IoU", "mean_iou"),
@@ -28,7 +29,7 @@ def format_table(metrics: Mapping[str, Any]) -> str:
         rows.append([each["name"], *(fraction(each[key]) for _, key in CLASS_COLUMNS), f"{each['pixels']:,}"])
     summary = [[title, fraction(metrics[key]), _interval(metrics, key)] for title, key in SUMMARY]
     counts = f"{metrics['num_images']:,} images, {metrics['num_pixels']:,} labeled pixels"
-    return "\n".join([*_aligned(rows), "", *_aligned(summary), counts])
+    return "\n".join([aligned(rows), "", aligned(summary), counts])
 
 
 def compare(found: Mapping[str, Mapping[str, Any]]) -> str:
@@ -42,15 +43,7 @@ def compare(found: Mapping[str, Mapping[str, Any]]) -> str:
     rows.append(["IoU of", *[""] * len(found)])
     for classes in zip(*(each["classes"] for each in found.values()), strict=True):
         rows.append([f"  {classes[0]['name']}", *(fraction(row["iou"]) for row in classes)])
-    return "\n".join(_aligned(rows))
-
-
-def _aligned(rows):
-    """Lines of columns, the first to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *rest in rows:
-        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        yield "  ".join([first.ljust(widths[0]), *cells]).rstrip()
+    return aligned(rows)
 
 
 def _interval(metrics, key):

@@ -1,71 +1,26 @@
-"""The table of all networks; `python -m keras_seg.models.summary` computes its figures and the pages anew."""
+"""What is known of all networks, from their rows and the stored figures: `python -m keras_seg models`."""
 
 import json
-import math
 from pathlib import Path
 from typing import NamedTuple
 
-from keras import layers
-
 from keras_seg import registry
-from keras_seg.models.building import MODELS, build_model
-from keras_seg.models.combinations import format_combinations
-from keras_seg.models.weights_page import format_weights
+from keras_seg.models.building import MODELS
 from keras_seg.rows import LearningRate
 
-NUM_CLASSES = 21
-SIZE = 512
 FIGURES = Path(__file__).with_name("figures.json")
-DOCS = Path(__file__).parents[2] / "docs"
-WEIGHTS_PAGE = DOCS / "reference" / "weights.md"
-NOTES = f"""\
-Parameters are the trainable ones with {NUM_CLASSES} classes; multiply-adds are those of all convolutions, for
-one image of {SIZE} x {SIZE} pixels. Output stride: pixels of the image for one of the encoder's last map.
-Learning rate: what a training takes where `--learning-rate` is left out, with Adam, SGD, and Adam on the
-built-in shapes.
-Every network also takes its own `.keras` and `.weights.h5` files and the state dict of the PyTorch or the
-blobs of the Caffe network that it is compared with; the FCNs also take a state dict under Caffe's names.
-A file wants the preprocessing it was trained with, `preprocessing="torch"` for torchvision's, `"keras"` for
-Keras's, `"caffe"` for FCN's and DeepLab's and `"bgr"` for SegNet's; VGG16 alone may also start one that has
-`"caffe"`, as it started FCN. Keras's ResNet files want `encoder="resnet50_keras"` or `"resnet101_keras"`.
-SegNet's files hold a scale and a shift for each batch normalization, with its statistics merged into them:
-they are for inference.
-Parity: largest `max |ours - reference| / max |reference|` over the outputs, with the same weights
-(`python -m tests.parity`). Reference: `authors`, the network as its authors published it in Caffe;
-`torchvision`, torchvision's; `seed`, the PyTorch implementation that the network was written after; `apart`,
-one written for this comparison in plain PyTorch (`benchmarks/contenders`). Each network is compared with its
-own preprocessing, which is given the RGB pixels that its authors' arithmetic turns into the reference's
-input.
-
-## As published
-
-Some seeds differ from their papers. `as_published=True`, on the command line
-`--model-option as_published=true`, builds the paper's form:
-
-| network | as published | parameters | parity |
-| --- | --- | ---: | ---: |
-| `unet_paper` | only the image is padded, by mirroring; no batch normalization | 31,033,045 | 1.8e-06 |
-| `refinenet` | a residual unit adds its input itself, not rectified | 90,759,765 | 2.6e-06 |
-| `fastfcn` | separable JPU, output stride 32, DeepLab's head, no decoder | 59,374,421 | 1.6e-06 |
-
-Their references were written apart from them in plain PyTorch (`tests/parity/papers.py`).
-The first convolution of FastFCN's authors is three of 3 x 3, ours the plain ResNet's.
-"""
-
-ENCODERS_HEAD = """\
-## Encoders
-
-These networks take an encoder by its name: `--model unet --model-option encoder=efficientnet_b0`, or
-`build_model("unet", 21, encoder="efficientnet_b0")`. `--weights auto` then takes the encoder's published
-file. The table says `yes`; or which `output_stride` has to be given because the encoder cannot be dilated as
-far as the network asks for; or `-`: ConvNeXt has no map at stride 2, which U-Net reads.
-
-ResNets are torchvision's, those called `_keras` Keras's. MobileNets, EfficientNets, ConvNeXts, DenseNets and
-Xception are those of `keras.applications`, rebuilt for images of any size and with dilation. On images whose
-sides are multiples of 32 they have the outputs of Keras's own networks, of the weights in a file as Keras
-publishes it (`python -m tests.applications`). Xception's first two convolutions pad here, as those do that it
-is compared with.
-"""
+TITLES = (
+    "Network",
+    "Paper",
+    "Encoder",
+    "Stride",
+    "Parameters",
+    "Multiply-adds",
+    "Weights",
+    "Learning rate",
+    "Reference",
+    "Parity",
+)
 
 
 class Row(NamedTuple):
@@ -119,98 +74,17 @@ def _row(network, figures):
     )
 
 
-def format_markdown(rows):
-    """Returns the table of `rows` and what its columns mean."""
-    cells = [
-        (
-            f"`{row.network}`",
-            f"[{row.paper}](https://arxiv.org/abs/{row.paper})" if row.paper else "-",
-            row.encoder,
-            str(row.output_stride or "-"),
-            "-" if row.parameters is None else f"{row.parameters:,}",
-            "-" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:.1f} G",
-            row.weights or "-",
-            ", ".join(f"{rate:g}" for rate in row.learning_rate),
-            row.reference or "-",
-            "-" if row.parity_error is None else f"{row.parity_error:.1e}",
-        )
-        for row in rows
-    ]
-    titles = (
-        "Network",
-        "Paper",
-        "Encoder",
-        "Stride",
-        "Parameters",
-        "Multiply-adds",
-        "Weights",
-        "Learning rate",
-        "Reference",
-        "Parity",
+def cells(row):
+    """Returns the texts of a `Row` under `TITLES`; a paper is its number."""
+    return (
+        row.network,
+        row.paper or "-",
+        row.encoder,
+        str(row.output_stride or "-"),
+        "-" if row.parameters is None else f"{row.parameters:,}",
+        "-" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:.1f} G",
+        row.weights or "-",
+        ", ".join(f"{rate:g}" for rate in row.learning_rate),
+        row.reference or "-",
+        "-" if row.parity_error is None else f"{row.parity_error:.1e}",
     )
-    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
-    right = (3, 4, 5, 9)
-    rule = tuple("-" * (width - 1) + (":" if i in right else "-") for i, width in enumerate(widths))
-    lines = [
-        "| "
-        + " | ".join(
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        + " |"
-        for line in (titles, rule, *cells)
-    ]
-    return "# Networks\n\n" + "\n".join(lines) + "\n\n" + NOTES.rstrip()
-
-
-def format_page():
-    """Returns the page `docs/reference/networks.md`."""
-    return f"{format_markdown(rows())}\n\n{ENCODERS_HEAD}\n{format_combinations()}\n"
-
-
-def parameters(model):
-    """Counts a model's trainable parameters."""
-    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
-
-
-def multiply_adds(model):
-    """Counts the multiplications of all convolutions of a model of a known input size, for one image.
-
-    A kernel's every weight is used once for each pixel of the answer, or of the input if it is transposed.
-    Layers that do with fewer count as the convolutions that they stand for.
-    """
-    count = 0
-    for layer in model.layers:
-        if isinstance(layer, layers.Conv2DTranspose):
-            count += math.prod(layer.input.shape[1:3]) * math.prod(layer.kernel.shape)
-        elif isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
-            count += math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)
-    return count
-
-
-def measure(name):
-    """Returns a network's `{"parameters", "multiply_adds"}`."""
-    model = build_model(name, NUM_CLASSES, (SIZE, SIZE, 3))
-    return {"parameters": parameters(model), "multiply_adds": multiply_adds(model)}
-
-
-def main():
-    """Computes the figures, and writes them and the pages of networks and of weights."""
-    errors = {
-        fixture["network"]: max(fixture["errors"].values())
-        for fixture in json.loads((DOCS / "parity.json").read_text(encoding="utf-8")).values()
-        if fixture["is_default"]
-    }
-    figures = {name: {**measure(name), "parity_error": errors.get(name)} for name in MODELS}
-    FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    write_pages()
-
-
-def write_pages():
-    """Writes the pages from the rows and the stored figures."""
-    (DOCS / "reference" / "networks.md").write_text(format_page(), encoding="utf-8")
-    WEIGHTS_PAGE.write_text(format_weights(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

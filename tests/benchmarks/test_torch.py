@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from keras_seg.models.summary import NUM_CLASSES, SIZE, rows
+from keras_seg.models.summary import rows
 from tests import parity
+from tools.networks_page import NUM_CLASSES, SIZE
 
 torch = pytest.importorskip("torch")
 from benchmarks.contenders.torch_networks import NETWORKS, build  # noqa: E402  (needs PyTorch)

@@ -7,12 +7,12 @@ import pytest
 from keras_seg.encoders.applications import original
 from keras_seg.errors import InputError
 from keras_seg.models import MODELS, build_model
-from keras_seg.models.combinations import decoders, fitting_options, has_option
 from keras_seg.pretrained import load_weights, resolve_weights
 from keras_seg.registry import encoders, networks
 from tests import combinations
 from tests.models.helpers import build_narrow, free
 from tests.pretrained.test_classifiers import write_published
+from tools.combinations import decoders, fitting_options, has_option
 
 PAIRS = (
     *(("unet", "resnet18"), ("unet", "vgg16_bn"), ("unet", "mobilenet_v2"), ("fcn8", "resnet34")),

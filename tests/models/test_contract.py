@@ -17,7 +17,7 @@ from keras_seg.acceleration import accelerate
 from keras_seg.encoders import encoder_layers, freeze_encoder
 from keras_seg.losses import SegmentationLoss
 from keras_seg.models import MODELS, build_model
-from keras_seg.models.summary import parameters, rows
+from keras_seg.models.summary import rows
 from keras_seg.palette import default_colors
 from keras_seg.registry import networks
 from keras_seg.serving import export_saved_model
@@ -29,6 +29,7 @@ from keras_seg.training.run_state.state import Progress, restore_state, states, 
 from tests.backend_answers import randomize
 from tests.models.fresh_processes import Worker
 from tests.models.helpers import NUM_CLASSES, build_narrow, free, images
+from tools.networks_page import parameters
 
 TINY_SIZES = ((1, 1), (2, 3))
 ODD_SIZES = ((33, 47), (61, 39))

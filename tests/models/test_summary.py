@@ -8,9 +8,10 @@ from keras import layers
 
 from keras_seg.models import MODELS, build_model
 from keras_seg.models.classifier import vgg16_classifier
-from keras_seg.models.summary import DOCS, WEIGHTS_PAGE, format_page, measure, multiply_adds, rows
-from keras_seg.models.weights_page import format_weights
+from keras_seg.models.summary import rows
 from tests.models.helpers import free
+from tools.networks_page import DOCS, format_page, measure, multiply_adds
+from tools.weights_page import format_weights
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +66,7 @@ def test_page_is_the_generated_one_and_lists_every_network():
 
 
 def test_page_of_weights_is_the_generated_one():
-    assert WEIGHTS_PAGE.read_text(encoding="utf-8") == format_weights()
+    assert (DOCS / "reference" / "weights.md").read_text(encoding="utf-8") == format_weights()
 
 
 def test_parity_errors_are_those_that_the_parity_command_wrote():

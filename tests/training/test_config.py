@@ -19,10 +19,12 @@ from keras_seg.models.unet import unet
 from keras_seg.training.optim.optimizers import CLASSES
 from keras_seg.training.run_state.resume import recorded_config
 from keras_seg.training.run_state.run_folder import create_run
-from keras_seg.training.settings import page, subjects
+from keras_seg.training.settings import subjects
 from keras_seg.training.settings.config import ResolvedConfig
 from keras_seg.training.settings.names import SettingError
 from tests.data.helpers import write_folder
+from tools import settings_page
+from tools.blocks import DOCS
 
 SETTINGS = [each.name for each in dataclasses.fields(TrainConfig)]
 
@@ -36,7 +38,8 @@ def test_every_setting_has_its_flag_and_every_flag_its_setting():
 
 
 def test_the_page_of_settings_is_the_generated_one():
-    assert page.PAGE.read_text(encoding="utf-8") == page.format_page()
+    page = DOCS / "reference" / "settings.md"
+    assert page.read_text(encoding="utf-8") == settings_page.format_page()
 
 
 def test_what_can_be_chosen_is_what_there_is():

@@ -3,7 +3,8 @@
 from typing import Any
 
 from keras_seg import registry
-from keras_seg.models.building import MODELS
+from keras_seg.models import MODELS
+from keras_seg.texts import markdown_table
 
 
 def decoders():
@@ -43,15 +44,12 @@ def fitting_options(network, encoder):
 def format_combinations():
     """The table of encoders by networks: `yes`, or the output stride that has to be given."""
     networks = decoders()
-    lines = [
-        ("Encoder", "Channels", *(f"`{row.name}`" for row in networks)),
-        ("---", "---", *("---" for _ in networks)),
-    ]
+    lines = []
     for encoder in registry.encoders().values():
         if encoder.output_strides:
             channels = ", ".join(map(str, encoder.channels))
             lines.append((f"`{encoder.name}`", channels, *(_cell(row, encoder) for row in networks)))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(("Encoder", "Channels", *(f"`{row.name}`" for row in networks)), lines)
 
 
 def _cell(network, encoder):

@@ -1,6 +1,7 @@
 """The page `docs/reference/weights.md`: which published files can lie in `weights/`, from all rows."""
 
 from keras_seg import registry
+from keras_seg.texts import markdown_table
 
 PAGE = """\
 # Published weights
@@ -35,6 +36,8 @@ They were trained on 21 classes; for any other number the score layers start ane
 The loaders were checked with files in these formats and layouts; the published files themselves were out
 of reach where this was written.
 """
+ENCODER_TITLES = "encoder", "file", "preprocessing", "source", "checksum"
+NETWORK_TITLES = "name", "network", "file", "source", "checksum"
 
 
 def format_weights():
@@ -42,8 +45,10 @@ def format_weights():
     encoders = registry.encoders().values()
     pth = [row.name for row in encoders if any(file.name.endswith(".pth") for file in row.weights)]
     return PAGE.format(
-        encoders=_table(("encoder", "file", "preprocessing", "source", "checksum"), _encoder_lines(encoders)),
-        networks=_table(("name", "network", "file", "source", "checksum"), _network_lines()),
+        encoders=markdown_table(
+            ("encoder", "file", "preprocessing", "source", "checksum"), _encoder_lines(encoders)
+        ),
+        networks=markdown_table(NETWORK_TITLES, _network_lines()),
         safetensors=", ".join(f"`{name}.safetensors`" for name in pth),
     )
 
@@ -72,8 +77,3 @@ def _checksum(file):
     if not file.digest:
         return "none is published"
     return f"{file.algorithm} {file.digest}" + ("..." if len(file.digest) == 8 else "")
-
-
-def _table(titles, lines):
-    lines = (titles, ("---",) * len(titles), *lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

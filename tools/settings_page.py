@@ -1,12 +1,10 @@
-"""The page of all settings, docs/reference/settings.md: `python -m keras_seg.training.settings.page`."""
-
-from pathlib import Path
+"""The page of all settings, docs/reference/settings.md."""
 
 from keras_seg.settings import settings_of
+from keras_seg.texts import markdown_table
 from keras_seg.training.settings.names import flag_of
 from keras_seg.training.settings.subjects import SUBJECTS
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
 HEAD = """\
 # Settings of a training
 
@@ -17,23 +15,19 @@ run's `config.json`. A setting that is yes or no has a flag for either: `--flip`
 """
 
 
-TABLE = ("| setting | values | default | what it does |", "| --- | --- | --- | --- |")
-
-
 def format_page():
     """Returns the page."""
     parts = [HEAD]
     for title, subject in SUBJECTS.items():
         parts.append(f"## {title.capitalize()}\n\n{_first_line(subject)}\n")
         rows = [_row(known) for known in settings_of(subject).values()]
-        parts.append("\n".join([*TABLE, *rows, ""]))
+        parts.append(markdown_table(("setting", "values", "default", "what it does"), rows) + "\n")
     return "\n".join(parts)
 
 
 def _row(known):
     names = f"`{known.name}`, `{flag_of(known.name)}`"
-    cells = (names, _values(known), known.default_words or "none", known.help)
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return names, _values(known), known.default_words or "none", known.help
 
 
 def _values(known):
@@ -46,7 +40,3 @@ def _values(known):
 
 def _first_line(subject):
     return subject.__doc__.splitlines()[0]
-
-
-if __name__ == "__main__":
-    PAGE.write_text(format_page(), encoding="utf-8")
