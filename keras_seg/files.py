@@ -112,21 +112,21 @@ def check_targets(targets):
                 )
 
 
-def check_beside(pictures, output):
-    """Makes sure that no mask that lies beside its picture, which may be its truth, would be replaced.
+def check_beside(images, output):
+    """Makes sure that no mask that lies beside its image, which may be its truth, would be replaced.
 
     Args:
-        pictures: Paths.
+        images: Paths.
         output: folder for the masks, `STEM.png`.
 
     Raises:
         InputError: one would.
     """
-    for path in pictures:
+    for path in images:
         mask = output / f"{path.stem}.png"
         if mask.exists() and mask.resolve().parent == path.resolve().parent:
             raise InputError(
-                f"{mask}: lies beside its picture, and would be written over; name another --output"
+                f"{mask}: lies beside its image, and would be written over; name another --output"
             )
 
 

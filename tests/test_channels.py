@@ -223,7 +223,7 @@ def test_damaged_and_foreign_files_are_refused_in_one_line(tmp_path):
         np.lib.format.write_array_header_1_0(file, huge)
     with pytest.raises(InputError, match="says that it is 1048576 x 1048576 pixels"):
         read_image(tmp_path / "c.npy", ImageKind(5))
-    (tmp_path / "b.png").write_bytes(b"no picture at all")
+    (tmp_path / "b.png").write_bytes(b"no image at all")
     with pytest.raises(InputError, match=r"b\.png: is a truncated or damaged image"):
         read_image(tmp_path / "b.png", ImageKind(5))
 

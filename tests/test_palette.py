@@ -1,4 +1,4 @@
-"""Colors of class ids, and pictures whose legends can be read at every size."""
+"""Colors of class ids, and images whose legends can be read at every size."""
 
 import numpy as np
 import pytest

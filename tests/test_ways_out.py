@@ -165,7 +165,7 @@ def _move_into(root):
         (_move_into, "name its folder ulm under `splits` in dataset.json", _describe_subfolder),
         (lambda root: (root / "train.txt").write_text("Kaggle 1 2 3"), "move the file to another folder if",
          lambda root, _: (root / "train.txt").rename(root / "images" / "train.txt")),
-        (lambda root: (root / "images/3.jpg").write_bytes(b""), "put the picture there or leave the file out",
+        (lambda root: (root / "images/3.jpg").write_bytes(b""), "put the image there or leave the file out",
          lambda root, _: [(root / path).unlink() for path in ("images/3.jpg", "masks/3.png")]),
         (lambda root: (root / "masks/3.png").write_bytes(png(IDS.T)), "turn the mask",
          lambda root, _: (root / "masks/3.png").write_bytes(png(IDS))),

@@ -21,7 +21,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--fix", action="store_true", help="write the suggested dataset.json; an old one becomes .bak"
     )
-    parser.add_argument("--sheet", metavar="FILE", help="draw some pairs into this picture (.png or .jpg)")
+    parser.add_argument("--sheet", metavar="FILE", help="draw some pairs into this image (.png or .jpg)")
 
 
 def run(arguments):

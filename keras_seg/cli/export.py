@@ -47,9 +47,9 @@ def add_arguments(parser):
         "--memory", type=float, metavar="GB",
         help="for one request, with program and weights; larger images go through in tiles (default: 8)",
     )  # fmt: skip
-    parser.add_argument("--max-pixels", type=int, metavar="N", help="of a picture or request (default: 2^25)")
+    parser.add_argument("--max-pixels", type=int, metavar="N", help="of an image or request (default: 2^25)")
     parser.add_argument(
-        "--max-tiled-pixels", type=int, metavar="N", help="of a picture for `tiled` (default: 2^27)"
+        "--max-tiled-pixels", type=int, metavar="N", help="of an image for `tiled` (default: 2^27)"
     )
     parser.add_argument("--tile", type=int, metavar="N", help="side of the tiles of `tiled` (default: 512)")
     parser.add_argument(
@@ -63,7 +63,7 @@ def add_arguments(parser):
     )  # fmt: skip
     parser.add_argument(
         "--images", nargs="+", metavar="INPUT",
-        help="onnx, litert and bfloat16: pictures to check and calibrate with (default: the run's data)",
+        help="onnx, litert and bfloat16: images to check and calibrate with (default: the run's data)",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ CLASSES = 1000
 def add_arguments(parser):
     """Adds the flags."""
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="images, folders or globs")
-    parser.add_argument("--output", metavar="FOLDER", required=True, help="folder for the pictures")
+    parser.add_argument("--output", metavar="FOLDER", required=True, help="folder for the images")
     parser.add_argument(
         "--weights", metavar="imagenet|FILE", default="imagenet", help="of VGG16 (default: imagenet)"
     )

@@ -1,4 +1,4 @@
-"""Flags of how a picture goes through the network, which predict and evaluate share."""
+"""Flags of how an image goes through the network, which predict and evaluate share."""
 
 from keras_seg.errors import InputError
 
@@ -7,13 +7,13 @@ _MOST_GIGABYTES = 1_000_000
 
 def add_inference_flags(parser):
     """Adds the flags of `Averaging` and of the CRF."""
-    group = parser.add_argument_group("how a picture goes through the network (docs/reference/prediction.md)")
+    group = parser.add_argument_group("how an image goes through the network (docs/reference/prediction.md)")
     group.add_argument(
         "--sliding",
         metavar=("H", "W"),
         nargs=2,
         type=int,
-        help="in overlapping windows of H x W pixels, for pictures too large for the memory",
+        help="in overlapping windows of H x W pixels, for images too large for the memory",
     )
     group.add_argument(
         "--overlap", metavar="FRACTION", type=float, help="of neighboring windows at least (default: 0.25)"
@@ -24,14 +24,14 @@ def add_inference_flags(parser):
         help="how weights fall towards a window's border (default: linear)",
     )
     group.add_argument("--scales", metavar="X", nargs="+", type=float, help="mean over several sizes")
-    group.add_argument("--flip", action="store_true", help="mean of the picture and its mirror image")
+    group.add_argument("--flip", action="store_true", help="mean of the image and its mirror image")
     group.add_argument(
         "--tta", action="store_true", help="test-time augmentation: --flip --scales 0.75 1 1.25"
     )
     group.add_argument(
         "--crf",
         action="store_true",
-        help="refine along the picture's edges with a dense CRF, as DeepLab does",
+        help="refine along the image's edges with a dense CRF, as DeepLab does",
     )
     group.add_argument(
         "--threshold",
@@ -43,7 +43,7 @@ def add_inference_flags(parser):
         "--memory",
         metavar="GB",
         type=float,
-        help="for one picture, with program and weights; larger ones go through in tiles (default: 8)",
+        help="for one image, with program and weights; larger ones go through in tiles (default: 8)",
     )
     group.add_argument(
         "--precision",

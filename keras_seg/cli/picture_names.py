@@ -1,4 +1,4 @@
-"""Names of pictures to write, looked at before the work that goes into them."""
+"""Names of images to write, looked at before the work that goes into them."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ _SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def check_picture_name(flag, name):
-    """Raises InputError where no picture can be written under the name that the flag was given."""
+    """Raises InputError where no image can be written under the name that the flag was given."""
     path = Path(name)
     if path.suffix.lower() not in _SUFFIXES:
-        raise InputError(f"{flag} {name}: must end in .png or .jpg; name a file as picture.png.")
+        raise InputError(f"{flag} {name}: must end in .png or .jpg; name a file as image.png.")
     try:
         if not path.parent.is_dir() or path.is_dir():
             reason = "is a folder" if path.parent.is_dir() else f"there is no folder {path.parent}"

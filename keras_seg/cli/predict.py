@@ -136,7 +136,7 @@ def _model(arguments):
 
 
 def _inputs(arguments, classes, colors, output, wanted):
-    """Returns the pictures and the videos, once nothing written for one can replace another."""
+    """Returns the images and the videos, once nothing written for one can replace another."""
     from keras_seg.files import check_beside, check_targets
     from keras_seg.inference import expand_inputs
     from keras_seg.inference.outputs import Outputs, Wanted
@@ -151,7 +151,7 @@ def _inputs(arguments, classes, colors, output, wanted):
         for name in OUTPUTS[1:]:
             if wanted[name]:
                 flag = name.replace("_", "-")
-                raise InputError(f"--{flag} is of pictures, a video gets its overlay alone; drop one of them")
+                raise InputError(f"--{flag} is of images, a video gets its overlay alone; drop one of them")
     check_targets(
         {path: outputs.targets(path) for path in paths}
         | {path: [video_target(path, output)] for path in videos}

@@ -1,4 +1,4 @@
-"""Draws what training sees: augmented images with their masks, as one picture.
+"""Draws what training sees: augmented images with their masks, as one image.
 
 The flags are those of `train.py`, with the same defaults; --run takes the settings and the data of a run.
 """
@@ -52,6 +52,6 @@ def run(arguments):
             f"{arguments.run_folder}: was augmented by a function, which no file holds; name a folder"
         )
     size, seed = config.image_size, config.seed
-    picture = draw_preview(dataset, size, arguments.count, seed, config.augmentation)
-    write_image(arguments.output, picture)
+    image = draw_preview(dataset, size, arguments.count, seed, config.augmentation)
+    write_image(arguments.output, image)
     print(f"written to {arguments.output}")

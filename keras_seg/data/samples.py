@@ -57,7 +57,7 @@ class ImageKind(NamedTuple):
 
     @property
     def is_rgb(self) -> bool:
-        """Whether they are pictures of three colors of 8 bits, to which all others are brought by default."""
+        """Whether they are images of three colors of 8 bits, to which all others are brought by default."""
         return self == RGB
 
     def __str__(self):
@@ -69,7 +69,7 @@ RGB = ImageKind()
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture on disk and its mask."""
+    """An image on disk and its mask."""
 
     image: Path
     mask: Path
@@ -82,7 +82,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class ArraySample:
-    """A picture in memory: `image` [H, W, C] of the data set's kind, `mask` uint8 mask values [H, W]."""
+    """An image in memory: `image` [H, W, C] of the data set's kind, `mask` uint8 mask values [H, W]."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -96,7 +96,7 @@ class Dataset:
     Attributes:
         name: the folder's name, or "shapes".
         classes: class names in id order.
-        colors: one RGB color (0..255) per class, for pictures.
+        colors: one RGB color (0..255) per class, for images.
         ignore_label: a mask value that is ignored besides 255, or None.
         splits: split name ("train", "val", "test") to samples.
         mask_values: the mask value of every class in id order; None: the value is the id.

@@ -38,9 +38,9 @@ def draw_shapes(*, counts: Mapping[str, int] | None = None, size: Size = SIZE, s
     """Draws the data set `shapes` in memory.
 
     Args:
-        counts: number of pictures per split, by default 480 for train and 80 for val.
-        size: (height, width) of the pictures in pixels.
-        seed: picture i of a split depends on the seed, the split and i alone.
+        counts: number of images per split, by default 480 for train and 80 for val.
+        size: (height, width) of the images in pixels.
+        seed: image i of a split depends on the seed, the split and i alone.
 
     Returns:
         Dataset of ArraySamples: images uint8 [H, W, 3], masks uint8 [H, W] with a void outline of 255.
@@ -104,14 +104,14 @@ def _write_split(root, split, samples):
     for kind in ("images", "masks"):
         (root / kind / split).mkdir(parents=True)
     for sample in samples:
-        pictures = {"images": sample.image[:, :, ::-1], "masks": sample.mask}
-        for kind, picture in pictures.items():
-            _, encoded = cv2.imencode(".png", picture)
+        images = {"images": sample.image[:, :, ::-1], "masks": sample.mask}
+        for kind, image in images.items():
+            _, encoded = cv2.imencode(".png", image)
             (root / kind / split / f"{sample.name}.png").write_bytes(encoded.tobytes())
 
 
 def _draw(rng, height, width):
-    """Draws one picture; returns image [H, W, 3] and mask [H, W]."""
+    """Draws one image; returns image [H, W, 3] and mask [H, W]."""
     side = min(height, width)
     image = _texture(rng, (height, width), side, rng.uniform(0, 180), rng.uniform(0.05, 0.3))
     for _ in range(rng.integers(3, 7)):
@@ -152,7 +152,7 @@ def _outline(rng, label, height, width):
 
 
 def _texture(rng, size, side, hue, saturation):
-    """Returns a picture uint8 [H, W, 3] of one hue whose brightness is clouded, striped or checked."""
+    """Returns an image uint8 [H, W, 3] of one hue whose brightness is clouded, striped or checked."""
     rows, columns = (np.arange(length, dtype=np.float32) for length in size)
     period, angle = side * rng.uniform(0.08, 0.2), rng.uniform(0, np.pi)
     cosine, sine = (np.float32(2 * np.pi / period * part) for part in (np.cos(angle), np.sin(angle)))

@@ -1,4 +1,4 @@
-"""What is counted of each picture, so that every figure of a data set follows from it at the end."""
+"""What is counted of each image, so that every figure of a data set follows from it at the end."""
 
 from typing import NamedTuple
 
@@ -40,7 +40,7 @@ def confusion(truth, predicted, num_classes):
 
 
 class ImageCounts(NamedTuple):
-    """Counts of one picture.
+    """Counts of one image.
 
     Attributes:
         matrix: int64 [C, C], row = truth, column = prediction.
@@ -55,7 +55,7 @@ class ImageCounts(NamedTuple):
 
 
 def count_image(truth, prediction, num_classes):
-    """Counts one picture.
+    """Counts one image.
 
     Args:
         truth: integer class ids [H, W], 255 ignored.
@@ -79,14 +79,14 @@ def count_image(truth, prediction, num_classes):
 
 
 class Counts:
-    """Counts over a data set, picture by picture.
+    """Counts over a data set, image by image.
 
     Args:
         num_classes: number of classes C.
 
     Attributes:
         matrix, boundary, calibration: the sums of those of `ImageCounts`.
-        images: list of int64 [3, C], one for each picture: pixels of each class that are right, that are in
+        images: list of int64 [3, C], one for each image: pixels of each class that are right, that are in
             the truth, that are predicted.
     """
 
@@ -98,7 +98,7 @@ class Counts:
         self.images = []
 
     def add(self, image):
-        """Adds the `ImageCounts` of a picture; the order of pictures decides the last digits of the sums."""
+        """Adds the `ImageCounts` of an image; the order of images decides the last digits of the sums."""
         matrix = image.matrix
         self.matrix += matrix
         self.images.append(np.stack([matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)]))
@@ -116,9 +116,9 @@ def calibration_error(calibration):
 
 
 def intervals(images, seed=0):
-    """95 % confidence intervals by bootstrap over the pictures (Efron, 1979).
+    """95 % confidence intervals by bootstrap over the images (Efron, 1979).
 
-    The data set is drawn anew from its pictures, with repetition, `RESAMPLES` times; between the bounds lie
+    The data set is drawn anew from its images, with repetition, `RESAMPLES` times; between the bounds lie
     95 % of the figures of these.
 
     Args:

@@ -29,14 +29,14 @@ def evaluate(
     progress: Progress = iter,
     watch: Callable[..., Any] | None = None,
 ) -> dict[str, Any]:
-    """Measures a model on labeled pictures.
+    """Measures a model on labeled images.
 
     Args:
         source: Predictor or `keras.Model`.
         batches: iterable of (RGB images [B, H, W, 3] in 0..255, integer class ids [B, H, W]), 255 ignored.
         classes: class names in id order.
         progress: wraps the images as they are predicted, such as `tqdm.tqdm`.
-        watch: function that is given each picture: its number, image [H, W, 3], truth and mask [H, W].
+        watch: function that is given each image: its number, image [H, W, 3], truth and mask [H, W].
 
     Returns:
         dict of fractions `pixel_accuracy`, `mean_accuracy`, `mean_iou`, `frequency_weighted_iou`,
@@ -130,14 +130,14 @@ def evaluate_run(
         split: name of the split; only this one is looked at.
         ignore_label: a mask value that is ignored besides 255; None for what the run was trained with.
         progress: wraps the images and is given their `total`, such as `tqdm.tqdm`.
-        gallery: a `report.Gallery` that is shown each picture.
+        gallery: a `report.Gallery` that is shown each image.
         mask_colors: what masks mean, as for `load_dataset`; where neither this nor the next is given, what
             they meant when the run was trained.
         reduce_zero_label: the same.
         strict: whether an image that is there twice is an error, as for `check_dataset`.
         report: function that is given each warning, a line.
         engine: function of the run, the Dataset, the split and `options` that yields the `ImageCounts` of
-            each picture in their order, such as `batch.counts_of_workers`; None: they are predicted here.
+            each image in their order, such as `batch.counts_of_workers`; None: they are predicted here.
         **options: `averaging`, `crf` and `threshold` of `Predictor`.
 
     Returns:
@@ -164,7 +164,7 @@ def evaluate_run(
         for image in (progress or _as_it_is)(engine(run, dataset, split, options), total=len(names)):
             counts.add(image)
         return _metrics(counts, run.classes)
-    watch = gallery and (lambda number, *pictures: gallery.add(names[number], *pictures))
+    watch = gallery and (lambda number, *images: gallery.add(names[number], *images))
     progress = partial(progress, total=len(names)) if progress else iter
     predictor = Predictor(run, **options)
     return evaluate(predictor, eval_batches(dataset, split), run.classes, progress, watch)

@@ -1,4 +1,4 @@
-"""From pictures to masks: reading, predicting, writing."""
+"""From images to masks: reading, predicting, writing."""
 
 from keras_seg.inference.averaging import TTA_SCALES, Averaging
 from keras_seg.inference.files import Summary, expand_inputs, predict_files

@@ -19,7 +19,7 @@ def as_image(image, kind):
         array [H, W, C]; an array of any other shape as it was given.
 
     Raises:
-        InputError: the file cannot be read, or is no picture of this kind.
+        InputError: the file cannot be read, or is no image of this kind.
     """
     if isinstance(image, (str, os.PathLike)):
         return read_image(os.fsdecode(image), kind)
@@ -37,7 +37,7 @@ def warn_of_fractions(images, kind):
 
     Args:
         images: array [..., C].
-        kind: `ImageKind` of the network; only pictures of 8 bits are known to end at 255.
+        kind: `ImageKind` of the network; only images of 8 bits are known to end at 255.
     """
     if kind.depth == "uint8" and images.dtype.kind == "f" and 0 < images.max() <= 1:
         warnings.warn(

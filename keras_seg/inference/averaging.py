@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of what a network says of a picture at several sizes and in the mirror."""
+"""Test-time augmentation: the mean of what a network says of an image at several sizes and in the mirror."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ TTA_SCALES = (0.75, 1.0, 1.25)
 
 @dataclass(frozen=True)
 class Averaging:
-    """How a picture goes through the network; by default once, whole.
+    """How an image goes through the network; by default once, whole.
 
     Attributes:
-        window: (height, width) of a sliding window in pixels; None for the whole picture at once.
+        window: (height, width) of a sliding window in pixels; None for the whole image at once.
         overlap: fraction of a window that neighbors share at least.
         blend: `"linear"` or `"gaussian"`, how weights fall towards a window's border.
-        scales: factors of the picture's size; class probabilities are averaged over them.
-        flip: whether the logits are averaged with those of the mirrored picture (or window).
+        scales: factors of the image's size; class probabilities are averaged over them.
+        flip: whether the logits are averaged with those of the mirrored image (or window).
         batch_size: windows at once.
 
     Raises:
@@ -49,11 +49,11 @@ class Averaging:
 
 
 def logits_in_bands(network, image, averaging):
-    """Predicts a picture at one size; yields `(top, float32 logits [rows, W, C])` as `sliding_logits` does.
+    """Predicts an image at one size; yields `(top, float32 logits [rows, W, C])` as `sliding_logits` does.
 
     Args:
         network: function of [B, h, w, 3] to float32 logits [B, h, w, C], both arrays, with the mirrored
-            picture's where that is wanted.
+            image's where that is wanted.
         image: RGB [H, W, 3].
         averaging: Averaging, whose scales and flip do not count here.
     """
@@ -67,7 +67,7 @@ def logits_in_bands(network, image, averaging):
 
 
 def averaged_probabilities(network, image, averaging):
-    """Class probabilities of a picture, float32 [H, W, C]: the mean of those at the scales."""
+    """Class probabilities of an image, float32 [H, W, C]: the mean of those at the scales."""
     height, width = image.shape[:2]
     total = None
     for scale in averaging.scales:
@@ -79,7 +79,7 @@ def averaged_probabilities(network, image, averaging):
             if found is None:
                 found = np.empty((*scaled.shape[:2], probabilities.shape[-1]), np.float32)
             found[top : top + len(logits)] = probabilities
-        logits = None  # Of the whole picture; what follows needs the memory.
+        logits = None  # Of the whole image; what follows needs the memory.
         if size != (width, height):
             found = _resize(found, (width, height))
         total = found if total is None else np.add(total, found, out=total)

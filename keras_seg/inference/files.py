@@ -1,4 +1,4 @@
-"""Many pictures in files: which ones are meant, and a mask written for each."""
+"""Many images in files: which ones are meant, and a mask written for each."""
 
 import glob
 from collections.abc import Collection, Iterable, Sequence
@@ -18,12 +18,12 @@ from keras_seg.texts import readable
 
 
 class Summary(NamedTuple):
-    """What became of many pictures.
+    """What became of many images.
 
     Attributes:
-        done: number of pictures whose mask was written.
-        failed: one line per picture that failed: its name, what is wrong and the way out.
-        transparent: how many PNG pictures have alpha, which was dropped.
+        done: number of images whose mask was written.
+        failed: one line per image that failed: its name, what is wrong and the way out.
+        transparent: how many PNG images have alpha, which was dropped.
     """
 
     done: int
@@ -32,12 +32,12 @@ class Summary(NamedTuple):
 
 
 def expand_inputs(inputs: Iterable[PathLike], suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
-    """Finds the pictures that are meant by files, folders and patterns.
+    """Finds the images that are meant by files, folders and patterns.
 
     Args:
-        inputs: names or paths: a file is taken as it is; a folder gives the pictures right in it; a pattern
-            such as `photos/**/*.jpg` gives the pictures that match.
-        suffixes: how the names of pictures end, or of what else is looked for.
+        inputs: names or paths: a file is taken as it is; a folder gives the images right in it; a pattern
+            such as `photos/**/*.jpg` gives the images that match.
+        suffixes: how the names of images end, or of what else is looked for.
 
     Returns:
         Paths without repetition, in the order of `inputs` and by name within each.
@@ -50,7 +50,7 @@ def expand_inputs(inputs: Iterable[PathLike], suffixes: Collection[str] = IMAGE_
         for path in _expand(item, suffixes):
             found.setdefault(path.resolve(), path)
     if not found:
-        raise InputError("no input; name pictures, folders or patterns")
+        raise InputError("no input; name images, folders or patterns")
     return list(found.values())
 
 
@@ -82,16 +82,16 @@ def _is_meant(path, suffixes):
 def predict_files(
     predictor: Any, paths: Sequence[PathLike], output: PathLike, *, progress: Progress = iter, **wanted: Any
 ) -> Summary:
-    """Predicts picture files one by one and writes a mask for each.
+    """Predicts image files one by one and writes a mask for each.
 
-    A picture that cannot be read or predicted is left out and told at the end; the rest are done. An output
+    An image that cannot be read or predicted is left out and told at the end; the rest are done. An output
     that cannot be written ends it.
 
     Args:
         predictor: Predictor.
-        paths: paths of pictures, as from `expand_inputs`.
-        output: folder for the masks, `STEM.png` of class ids at the picture's size; made if missing.
-        progress: wraps the list of pictures that is gone through, such as `tqdm.tqdm`.
+        paths: paths of images, as from `expand_inputs`.
+        output: folder for the masks, `STEM.png` of class ids at the image's size; made if missing.
+        progress: wraps the list of images that is gone through, such as `tqdm.tqdm`.
         **wanted: what to write in it too: `overlay`, `confidence`, `probabilities`, `polygons`,
             `annotations`, `annotation_shapes`, `image_prefix` and `classes` of `Wanted`.
 
@@ -99,7 +99,7 @@ def predict_files(
         Summary.
 
     Raises:
-        InputError: two pictures would have one mask, something would replace a picture or a mask that lies
+        InputError: two images would have one mask, something would replace an image or a mask that lies
             beside it, there is no such class, or the output cannot be written.
     """
     paths = [Path(path) for path in paths]

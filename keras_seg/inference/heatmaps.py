@@ -1,4 +1,4 @@
-"""Where in a picture a fully convolutional classifier sees a class.
+"""Where in an image a fully convolutional classifier sees a class.
 
 Long, Shelhamer and Darrell, 2015 (arXiv:1411.4038), figure 2.
 """
@@ -9,11 +9,11 @@ from keras import ops
 
 from keras_seg.logits import softmax
 
-STRIDE = 32  # Pixels of the picture to a cell of VGG16's last map.
+STRIDE = 32  # Pixels of the image to a cell of VGG16's last map.
 
 
 def class_maps(classifier, image):
-    """Classifies every cell of a picture.
+    """Classifies every cell of an image.
 
     Args:
         classifier: `keras.Model` from RGB [B, H, W, 3] in 0..255 to logits [B, h, w, C], such as
@@ -24,7 +24,7 @@ def class_maps(classifier, image):
         float32 [h, w, C]: class probabilities of the cells, each of 32 x 32 pixels.
 
     Raises:
-        ValueError: The picture is smaller than a cell.
+        ValueError: The image is smaller than a cell.
     """
     if min(image.shape[:2]) < STRIDE:
         height, width = image.shape[:2]
@@ -38,7 +38,7 @@ def most_likely(maps, count=1):
 
 
 def draw_heatmap(image, heat, alpha=0.5):
-    """Draws a class's map over its picture, from blue (0) to red (1).
+    """Draws a class's map over its image, from blue (0) to red (1).
 
     Args:
         image: RGB uint8 [H, W, 3].

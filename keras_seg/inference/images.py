@@ -1,4 +1,4 @@
-"""Reads photographs as they should be seen, and writes masks and pictures whole or not at all."""
+"""Reads photographs as they should be seen, and writes masks and images whole or not at all."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ MAX_JPEG_SIDE = 65500  # Pixels, the most that libjpeg writes
 
 
 def read_image(path: PathLike) -> np.ndarray:
-    """Reads a picture; JPEG and TIFF are turned as their EXIF orientation says.
+    """Reads an image; JPEG and TIFF are turned as their EXIF orientation says.
 
     The pixels come from the decoder that training and the exported model use, so that all three see the
-    same picture.
+    same image.
 
     Args:
         path: a JPEG, PNG, BMP, GIF (first frame), WebP or TIFF file, told by its content. Grey becomes
@@ -28,7 +28,7 @@ def read_image(path: PathLike) -> np.ndarray:
         RGB uint8 [H, W, 3].
 
     Raises:
-        InputError: the file cannot be read, or is no whole picture.
+        InputError: the file cannot be read, or is no whole image.
     """
     return data.read_image(path)
 
@@ -43,7 +43,7 @@ def write_mask(path: PathLike, mask: np.ndarray) -> None:
 
 
 def write_image(path: PathLike, image: np.ndarray) -> None:
-    """Writes an RGB or grey uint8 picture as PNG or JPEG, as the suffix of `path` says.
+    """Writes an RGB or grey uint8 image as PNG or JPEG, as the suffix of `path` says.
 
     Raises:
         InputError: the file cannot be written, or has another suffix.
@@ -64,7 +64,7 @@ def encode_png(image):
 
 
 def drawing_path(path, image):
-    """`path` with the suffix for a picture of this size: .jpg, or .png for what no JPEG holds."""
+    """`path` with the suffix for an image of this size: .jpg, or .png for what no JPEG holds."""
     return path.with_name(f"{path.name}{'.jpg' if max(image.shape[:2]) <= MAX_JPEG_SIDE else '.png'}")
 
 
@@ -72,16 +72,16 @@ def _as_opencv_has_it(image):
     return cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
 
 
-def _write(path, picture):
+def _write(path, image):
     path = Path(path)
     # By the suffix alone, for OpenCV ends the process over a folder whose name is no UTF-8.
-    if not cv2.haveImageWriter(f"picture{path.suffix}"):
-        raise InputError(f"{path}: a picture's name must end in .png or .jpg")
+    if not cv2.haveImageWriter(f"image{path.suffix}"):
+        raise InputError(f"{path}: an image's name must end in .png or .jpg")
     options = [] if path.suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     with replacing(path) as temporary:
         # Encoded in memory, since imwrite answers a full disk and a bad name with a bare False.
-        is_encoded, contents = cv2.imencode(path.suffix, picture, options)
+        is_encoded, contents = cv2.imencode(path.suffix, image, options)
         if not is_encoded:
-            height, width = picture.shape[:2]
+            height, width = image.shape[:2]
             raise InputError(f"{path}: {width} x {height} pixels are more than the format holds; use .png")
         temporary.write_bytes(contents)

@@ -1,4 +1,4 @@
-"""What is written for a predicted picture, besides its mask."""
+"""What is written for a predicted image, besides its mask."""
 
 import functools
 import json
@@ -27,12 +27,12 @@ class Wanted:
     """What to write besides masks.
 
     Attributes:
-        overlay: `overlays/STEM.jpg`, the colors over the picture, with a legend; `.png` where a side has more
+        overlay: `overlays/STEM.jpg`, the colors over the image, with a legend; `.png` where a side has more
             than 65,500 pixels, which no JPEG holds.
         confidence: `confidence/STEM.png`, grey, 255 is certain.
         probabilities: `"npz"`: `probabilities/STEM.npz`, float16 [H, W, C] under the key `probabilities`;
             `"png"`: `probabilities/STEM-ID.png` for each class, grey of 16 bits, 65535 is certain.
-        polygons: `"geojson"`: `polygons/STEM.geojson`; `"coco"`: one `polygons.json` of all pictures.
+        polygons: `"geojson"`: `polygons/STEM.geojson`; `"coco"`: one `polygons.json` of all images.
         annotations: a key of `FORMATS`: what that annotation tool reads, in `annotations/`, with scores and
             without the background.
         annotation_shapes: `"masks"` or `"polygons"`, of regions without holes; None as the tool edits best.
@@ -69,7 +69,7 @@ class Wanted:
 
 
 class Outputs:
-    """Writes what is wanted for each picture into a folder, and at the end what is of all.
+    """Writes what is wanted for each image into a folder, and at the end what is of all.
 
     Args:
         folder: the folder.
@@ -99,7 +99,7 @@ class Outputs:
             self._writers.append((Writer(wanted.annotations, export, _save), drawn))
 
     def targets(self, path):
-        """Paths of all that `write` writes for a picture."""
+        """Paths of all that `write` writes for an image."""
         stem, wanted = path.stem, self.wanted
         names = [f"{stem}.png"]
         if wanted.overlay:
@@ -124,10 +124,10 @@ class Outputs:
             make_folder(folder)
 
     def write(self, path, image, prediction, probabilities=None):
-        """Writes all that is wanted for a picture, its mask last.
+        """Writes all that is wanted for an image, its mask last.
 
         Args:
-            path: of the picture.
+            path: of the image.
             image: RGB uint8 [H, W, 3].
             prediction: Prediction.
             probabilities: float [H, W, C], where they are wanted.
@@ -151,7 +151,7 @@ class Outputs:
         write_mask(self.folder / f"{stem}.png", mask)
 
     def finish(self):
-        """Writes what is of all pictures."""
+        """Writes what is of all images."""
         for writer, _ in self._writers:
             writer.finish()
 

@@ -1,4 +1,4 @@
-"""A trained model as a function from one picture to its mask."""
+"""A trained model as a function from one image to its mask."""
 
 import math
 from collections.abc import Sequence
@@ -44,12 +44,12 @@ class _MaskAndConfidence(NamedTuple):
 
 
 class Prediction(_MaskAndConfidence):
-    """What a model says about a picture: `mask, confidence = predictor.predict(image)`.
+    """What a model says about an image: `mask, confidence = predictor.predict(image)`.
 
     Attributes:
         mask: class ids [H, W], uint8 for up to 255 classes, else uint16.
         confidence: the probability of that class, float32 [H, W] in 0..1.
-        image: the picture, [H, W, C]; None where several were predicted at once.
+        image: the image, [H, W, C]; None where several were predicted at once.
         classes: class names in id order, or None.
         colors: RGB per class, [C, 3], or None.
     """
@@ -64,7 +64,7 @@ class Prediction(_MaskAndConfidence):
         return self
 
     def overlay(self) -> np.ndarray:
-        """The picture with the classes drawn over it, RGB uint8 [H, W, 3]; the classes alone without one."""
+        """The image with the classes drawn over it, RGB uint8 [H, W, 3]; the classes alone without one."""
         colors = default_colors(int(self.mask.max()) + 1) if self.colors is None else self.colors
         if self.image is None:
             return colorize(self.mask, colors)
@@ -83,16 +83,16 @@ class Prediction(_MaskAndConfidence):
 
 
 class Predictor:
-    """Predicts masks at the picture's own size, with a run's best model or any model of this library.
+    """Predicts masks at the image's own size, with a run's best model or any model of this library.
 
     Args:
         source: a run folder, a `Run`, a `.keras` file, or a `keras.Model` from RGB [B, H, W, 3] in 0..255 to
             logits [B, H, W, C] (or a dict that holds them as `"out"`).
         classes: class names in id order; the run's by default, else `class 0`, `class 1`, ...
         colors: RGB per class, [C, 3]; the run's by default, else the Pascal VOC colors.
-        averaging: `Averaging`: sliding windows, several scales, mirrored pictures; by default a picture goes
+        averaging: `Averaging`: sliding windows, several scales, mirrored images; by default an image goes
             through once, whole.
-        crf: `CRF` that refines the class probabilities along the picture's edges; None for none.
+        crf: `CRF` that refines the class probabilities along the image's edges; None for none.
         threshold: probability from which a pixel is foreground, for a network with a single logit; None for
             the run's, else 0.5.
         memory: bytes that an image may take, with the program and the weights; a larger one goes through the
@@ -163,7 +163,7 @@ class Predictor:
             )
 
     def predict(self, image: np.ndarray | PathLike | bytes) -> Prediction:
-        """Predicts one picture.
+        """Predicts one image.
 
         Args:
             image: RGB [H, W, 3] or grey [H, W] or [H, W, 1] in 0..255, uint8 or float; or the path of a
@@ -174,14 +174,14 @@ class Predictor:
 
         Raises:
             ValueError: the array has another shape.
-            InputError: the file is no picture, or the picture does not fit into memory.
+            InputError: the file is no image, or the image does not fit into memory.
         """
         pixels = as_image(image, self.images)
         mask, confidence = self.predict_batch(pixels[None])
         return Prediction(mask[0], confidence[0]).seen(pixels, self.classes, self.colors)
 
     def probabilities(self, image: np.ndarray | PathLike | bytes) -> np.ndarray:
-        """Predicts how probable each class is at each pixel of a picture.
+        """Predicts how probable each class is at each pixel of an image.
 
         Args:
             image: as for `predict`.
@@ -207,7 +207,7 @@ class Predictor:
             return refine(found, pixels, self.crf)
 
     def predict_batch(self, images: np.ndarray) -> Prediction:
-        """Predicts pictures of one size at once.
+        """Predicts images of one size at once.
 
         Args:
             images: RGB [B, H, W, 3] in 0..255, uint8 or float.
@@ -236,7 +236,7 @@ class Predictor:
             return Prediction(mask, confidence)
 
     def _in_bands(self, image, window):
-        """Rows become class ids as soon as they are done, so that logits of a whole picture never exist."""
+        """Rows become class ids as soon as they are done, so that logits of a whole image never exist."""
         height, width = image.shape[:2]
         mask = np.empty((height, width), mask_dtype(self.num_classes))
         confidence = np.empty((height, width), np.float32)

@@ -52,7 +52,7 @@ def predict_video(predictor, source, output, *, progress=None, legend=True):
         source: path of a video, or the number of a camera, which is read until it ends or Ctrl-C is pressed.
         output: folder for `STEM.webm`, or `camera-N.webm`; made if missing.
         progress: wraps the frames, such as `tqdm.tqdm`; it is given `total`, None where that is not known.
-        legend: whether the names of all classes stand below the picture.
+        legend: whether the names of all classes stand below the image.
 
     Returns:
         Video.
@@ -108,7 +108,7 @@ def _frames(capture, source):
     is_read, first = capture.read()
     if not is_read:
         if isinstance(source, int):
-            raise InputError(f"camera {source}: gives no picture; check its number and its plug")
+            raise InputError(f"camera {source}: gives no image; check its number and its plug")
         raise InputError(f"{source}: is no video that OpenCV can read; encode it as H.264 in MP4")
 
     def frames():

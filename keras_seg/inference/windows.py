@@ -1,4 +1,4 @@
-"""A large picture through a network in overlapping windows, in memory that grows with its width alone.
+"""A large image through a network in overlapping windows, in memory that grows with its width alone.
 
 The logits of windows that overlap are averaged with weights that fall towards a window's border, where the
 network sees the least of the surroundings.
@@ -44,12 +44,12 @@ def window_weights(starts, size, overlap, blend):
 
 
 def sliding_logits(network, image, window, overlap, blend, batch_size):
-    """Predicts a picture window by window, and gives its rows as soon as no later window reaches them.
+    """Predicts an image window by window, and gives its rows as soon as no later window reaches them.
 
     Args:
         network: function of float32 [B, h, w, 3] to logits [B, h, w, C], both arrays.
         image: RGB [H, W, 3].
-        window: (height, width); a picture that is smaller in either is one window along it.
+        window: (height, width); an image that is smaller in either is one window along it.
         overlap: the fraction of a window that neighbors share at least, 0 to below 1.
         blend: one of `BLENDS`.
         batch_size: windows that go through the network at once.

@@ -23,7 +23,7 @@ SCHEMES = ("", "grpc", "grpcs", "http", "https")
 
 
 class Answer(NamedTuple):
-    """What a server says about a picture, as `inference.Prediction` but for the confidence's type.
+    """What a server says about an image, as `inference.Prediction` but for the confidence's type.
 
     Attributes:
         mask: uint8 class ids [H, W].
@@ -47,7 +47,7 @@ class Client:
         model: the model's name at the server, where the address does not say it.
         timeout: seconds for each request: connecting, sending, the whole response, and all tries.
         retries: tries after the first.
-        in_flight: requests that wait for an answer at once in the methods that take many pictures.
+        in_flight: requests that wait for an answer at once in the methods that take many images.
 
     Raises:
         InputError: the address is none, or no model is named.
@@ -136,38 +136,38 @@ class Client:
         outputs = {"logits": Output("float32", (*images.shape[:3], channels))}
         return self.call("logits", {"images": images}, outputs)["logits"]
 
-    def mask(self, picture: bytes, signature: str = "bytes") -> np.ndarray:
-        """Returns the uint8 class ids [H, W] of an encoded picture, at its size and EXIF orientation."""
-        return self._decoded(picture, signature)["mask_bytes"]
+    def mask(self, image: bytes, signature: str = "bytes") -> np.ndarray:
+        """Returns the uint8 class ids [H, W] of an encoded image, at its size and EXIF orientation."""
+        return self._decoded(image, signature)["mask_bytes"]
 
-    def confident_mask(self, picture: bytes) -> Answer:
-        """Returns the Answer for an encoded picture."""
-        found = self._decoded(picture, "confidence")
+    def confident_mask(self, image: bytes) -> Answer:
+        """Returns the Answer for an encoded image."""
+        found = self._decoded(image, "confidence")
         return Answer(found["mask_bytes"], found["confidence_bytes"])
 
-    def tiled_mask(self, picture: bytes, flips: bool = False) -> np.ndarray:
-        """Returns uint8 class ids [H, W] of a large encoded picture, which the server takes apart.
+    def tiled_mask(self, image: bytes, flips: bool = False) -> np.ndarray:
+        """Returns uint8 class ids [H, W] of a large encoded image, which the server takes apart.
 
         Args:
-            picture: bytes of a whole file.
+            image: bytes of a whole file.
             flips: whether to average with the mirrored tiles, at twice the time.
         """
-        return self._decoded(picture, "tiled", flips=np.array([flips]))["mask_bytes"]
+        return self._decoded(image, "tiled", flips=np.array([flips]))["mask_bytes"]
 
-    def overlay(self, picture: bytes) -> bytes:
-        """Returns the bytes of a JPEG: an encoded picture with the classes' colors over it."""
-        return self._decoded(picture, "overlay")["overlay_bytes"]
+    def overlay(self, image: bytes) -> bytes:
+        """Returns the bytes of a JPEG: an encoded image with the classes' colors over it."""
+        return self._decoded(image, "overlay")["overlay_bytes"]
 
-    def _decoded(self, picture, signature, **inputs):
-        """Returns `{output: pixels}` for an encoded picture, and the file itself of an overlay."""
-        size = image_size(picture)
+    def _decoded(self, image, signature, **inputs):
+        """Returns `{output: pixels}` for an encoded image, and the file itself of an overlay."""
+        size = image_size(image)
         decoders: dict[str, Callable[..., Any]] = {
             "mask_bytes": partial(decode_grey, num_classes=self.num_classes),
             "confidence_bytes": decode_grey,
             "overlay_bytes": checked_jpeg,
         }
         outputs = dict.fromkeys(ENCODED_OUTPUTS[signature], encoded_output(size))
-        found = self.call(signature, {"image_bytes": _strings(picture), **inputs}, outputs)
+        found = self.call(signature, {"image_bytes": _strings(image), **inputs}, outputs)
         for name, (contents,) in found.items():
             with blaming(self.address, f"{name} "):
                 found[name] = decoders[name](contents, size)

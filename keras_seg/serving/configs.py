@@ -17,7 +17,7 @@ model_config_list {{
 _BATCHING = """\
 # tensorflow_model_server --enable_batching --batching_parameters_file=/models/{name}/batching.config
 # Requests that wait at the same time are answered as one. Arrays of one request must then have the size of
-# the others': {arrays}. Encoded pictures may differ in size.
+# the others': {arrays}. Encoded images may differ in size.
 max_batch_size {{ value: {most} }}
 batch_timeout_micros {{ value: 5000 }}
 max_enqueued_batches {{ value: 100 }}

@@ -108,9 +108,7 @@ def export_bfloat16(run, folder, images=None, **options):
     model = run.load_model()
     limit = _limits(in_bfloat16(model), run.images, options).logits_pixels
     if max(image.shape[0] * image.shape[1] for image in images) > limit:
-        raise InputError(
-            f"the pictures to check with have more than {limit} pixels; name others with --images"
-        )
+        raise InputError(f"the images to check with have more than {limit} pixels; name others with --images")
     options["threshold"] = threshold_of(model, options.get("threshold") or run.threshold)
     options |= {"classes": run.classes, "colors": run.colors, "depth": run.images.depth}
     export_saved_model(model, folder, precision="bfloat16", **options)
@@ -144,7 +142,7 @@ def run_images(run, split, count):
         dataset = run.dataset() if "dataset" in run.objects else dataset_of_settings(run.config)
         samples = dataset.split(split)[:count]
     except InputError as error:
-        raise InputError(f"{error} (the run's own data; name other pictures with --images)") from None
+        raise InputError(f"{error} (the run's own data; name other images with --images)") from None
     return [read_pair(sample, dataset.mask_colors is not None, dataset.images)[0] for sample in samples]
 
 

@@ -1,4 +1,4 @@
-"""An encoded picture's size from its header, in TensorFlow's operations: a limit that holds before decoding.
+"""An encoded image's size from its header, in TensorFlow's operations: a limit that holds before decoding.
 
 `tf.io.decode_image` allocates what a header asks for, up to half a gigabyte, and for a GIF all of its frames.
 PNG: W3C recommendation, third edition. JPEG: ITU-T T.81, annex B. GIF: GIF89a. WebP: RFC 9649.
@@ -18,7 +18,7 @@ _MAX_BYTES_A_PIXEL, _MAX_OTHER_BYTES = 8, 1 << 24
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)], autograph=False)
 def within_limit(contents, max_pixels):
-    """Passes an encoded picture on if it is small enough to be decoded.
+    """Passes an encoded image on if it is small enough to be decoded.
 
     Args:
         contents: string scalar, a whole encoded file.
@@ -33,26 +33,26 @@ def within_limit(contents, max_pixels):
     contents, pixels = _measured(contents)
     size = tf.cast(tf.strings.length(contents), tf.int64)
     checks = (
-        tf.debugging.Assert(pixels > 0, ["no complete JPEG, PNG, GIF, BMP or WebP picture"]),
+        tf.debugging.Assert(pixels > 0, ["no complete JPEG, PNG, GIF, BMP or WebP image"]),
         tf.debugging.Assert(
-            pixels <= max_pixels, ["the picture has too many pixels:", pixels, "of", max_pixels]
+            pixels <= max_pixels, ["the image has too many pixels:", pixels, "of", max_pixels]
         ),
-        _few_bytes("the picture has", size, pixels),
+        _few_bytes("the image has", size, pixels),
     )
     with tf.control_dependencies(checks):
         return tf.identity(contents), tf.identity(pixels)
 
 
-def within_limit_together(pictures, max_pixels, padding):
-    """Passes the encoded pictures of a request on if they are so few and small as a single one has to be.
+def within_limit_together(images, max_pixels, padding):
+    """Passes the encoded images of a request on if they are so few and small as a single one has to be.
 
     Args:
-        pictures: strings [N], whole encoded files.
+        images: strings [N], whole encoded files.
         max_pixels: Of all of them, with as many as the padding alone has for each.
         padding: (rows, columns) that the network puts around an image.
 
     Returns:
-        The pictures.
+        The images.
 
     Raises:
         tf.errors.InvalidArgumentError: as of `within_limit`.
@@ -61,20 +61,20 @@ def within_limit_together(pictures, max_pixels, padding):
     def measure(contents):
         return within_limit(contents, max_pixels)[1]
 
-    pixels = tf.map_fn(measure, pictures, fn_output_signature=tf.int64, parallel_iterations=1)
-    count = tf.size(pictures, out_type=tf.int64)
+    pixels = tf.map_fn(measure, images, fn_output_signature=tf.int64, parallel_iterations=1)
+    count = tf.size(images, out_type=tf.int64)
     total = tf.reduce_sum(pixels)
     computed = total + (count - 1) * padding[0] * padding[1]
-    size = tf.reduce_sum(tf.cast(tf.strings.length(pictures), tf.int64))
+    size = tf.reduce_sum(tf.cast(tf.strings.length(images), tf.int64))
     checks = (
         tf.debugging.Assert(
             computed <= max_pixels,
-            ["the pictures of the request have too many pixels:", computed, "of", max_pixels],
+            ["the images of the request have too many pixels:", computed, "of", max_pixels],
         ),
-        _few_bytes("the pictures of the request have", size, total),
+        _few_bytes("the images of the request have", size, total),
     )
     with tf.control_dependencies(checks):
-        return tf.identity(pictures)
+        return tf.identity(images)
 
 
 def _few_bytes(what, size, pixels):

@@ -1,4 +1,4 @@
-"""Picture files to masks by a server, as `inference.predict_files` does with a model of its own."""
+"""Image files to masks by a server, as `inference.predict_files` does with a model of its own."""
 
 from pathlib import Path
 
@@ -15,24 +15,24 @@ TIFF = (b"II*\0", b"MM\0*")
 
 
 def predict_files(client, paths, output, overlay=False, confidence=False, progress=iter):
-    """Predicts picture files and writes a mask for each, several requests in flight.
+    """Predicts image files and writes a mask for each, several requests in flight.
 
-    A picture that cannot be read, that the server refuses, or for which it sends no mask of its size and of
+    An image that cannot be read, that the server refuses, or for which it sends no mask of its size and of
     the model's classes, is left out and told at the end. A server that is gone or has no such model ends it.
 
     Args:
         client: Client.
-        paths: paths of pictures.
-        output: folder for the masks, `STEM.png` of class ids at the picture's size; made if missing.
+        paths: paths of images.
+        output: folder for the masks, `STEM.png` of class ids at the image's size; made if missing.
         overlay: whether to write `overlays/STEM.jpg` in it too.
         confidence: whether to write `confidence/STEM.png` in it too: grey, 255 is certain.
         progress: wraps what is gone through, such as `tqdm.tqdm`.
 
     Returns:
-        One line per picture that failed.
+        One line per image that failed.
 
     Raises:
-        InputError: two pictures would have one mask, something would replace a picture or a mask that lies
+        InputError: two images would have one mask, something would replace an image or a mask that lies
             beside it, the output cannot be written, or the server is gone.
     """
     output = Path(output)
@@ -42,7 +42,7 @@ def predict_files(client, paths, output, overlay=False, confidence=False, progre
     make_folder(output)
     for folder in [OVERLAYS] * overlay + [CONFIDENCES] * confidence:
         make_folder(output / folder)
-    labels = client.labels()  # First, since a server that lacks the model has no mask of any picture.
+    labels = client.labels()  # First, since a server that lacks the model has no mask of any image.
     failed = []
 
     def ask(path):
@@ -68,7 +68,7 @@ def predict_files(client, paths, output, overlay=False, confidence=False, progre
 
 
 def _is_gone(client, error):
-    """Whether a failure is one of the server, and so of all pictures that follow."""
+    """Whether a failure is one of the server, and so of all images that follow."""
     if not isinstance(error, ServerError) or error.code not in (UNAVAILABLE, NOT_FOUND):
         return False
     try:
@@ -84,7 +84,7 @@ def _targets(output, stem, overlay, confidence):
 
 
 def _encoded(path):
-    """Returns a picture's file, or a PNG of it where TensorFlow has no decoder."""
+    """Returns an image's file, or a PNG of it where TensorFlow has no decoder."""
     try:
         contents = path.read_bytes()
     except OSError as error:

@@ -19,7 +19,7 @@ from keras_seg.serving.limits import within_limit, within_limit_together
 
 _TILE_OVERLAP = 4  # Tiles of `tiled` share a quarter, those that the memory asks for less.
 _MAX_LABELS = 256  # Copies of the table of classes in one answer.
-_ALPHA, _JPEG_QUALITY = 0.5, 92  # As in the pictures that predict.py writes.
+_ALPHA, _JPEG_QUALITY = 0.5, 92  # As in the images that predict.py writes.
 _LABELS = tf.TensorSpec([None, None, 2], tf.uint8)  # Class ids and confidences of one image.
 _COLORS = tf.TensorSpec([None, None, 3], tf.uint8)
 
@@ -27,7 +27,7 @@ _COLORS = tf.TensorSpec([None, None, 3], tf.uint8)
 def build_signatures(network, limits, classes, colors, *, image_size=None, threshold=None, kind=RGB):
     """Returns `{name: concrete function}` of every endpoint.
 
-    Those of encoded pictures are left out where no picture holds such images.
+    Those of encoded images are left out where no image holds such images.
 
     Args:
         network: as from `served_network`.
@@ -111,13 +111,13 @@ def build_signatures(network, limits, classes, colors, *, image_size=None, thres
 
 
 def takes_pictures(kind):
-    """Whether encoded pictures hold such images: grey, RGB or RGBA of 8 bits."""
+    """Whether encoded images hold such images: grey, RGB or RGBA of 8 bits."""
     return kind.depth == "uint8" and kind.channels in (1, 3, 4)
 
 
 @cache
 def _reader(kind):
-    """One function of an encoded picture that the endpoints share: each trace costs a second and 200 kB."""
+    """One function of an encoded image that the endpoints share: each trace costs a second and 200 kB."""
     decode = decode_image if kind.is_rgb else partial(decode_channels, channels=kind.channels)
 
     def read(contents, max_pixels):
@@ -193,7 +193,7 @@ def _logits_endpoint(network, shape, limits):
 
 
 def _encoded_endpoint(names, function, some):
-    """Maps a function over encoded pictures. REST answers base64 for names in _bytes, else corrupted text."""
+    """Maps a function over encoded images. REST answers base64 for names in _bytes, else corrupted text."""
     single = isinstance(names, str)
 
     def endpoint(image_bytes):
@@ -206,7 +206,7 @@ def _encoded_endpoint(names, function, some):
 def _tiled_endpoint(function, some):
     def tiled(image_bytes, flips):
         image_bytes, flips = some(image_bytes), tf.ensure_shape(flips, [None])
-        same = tf.debugging.assert_equal(tf.size(image_bytes), tf.size(flips), "one flip for each picture")
+        same = tf.debugging.assert_equal(tf.size(image_bytes), tf.size(flips), "one flip for each image")
         with tf.control_dependencies([same]):
             return {"mask_bytes": _one_by_one(function, (image_bytes, flips), 1)}
 
@@ -232,14 +232,14 @@ def _labels_endpoint(classes, colors):
 
 
 def _one_by_one(function, elements, num_outputs):
-    # The network uses all cores for one picture, and memory holds one.
+    # The network uses all cores for one image, and memory holds one.
     kinds = tf.string if num_outputs == 1 else (tf.string,) * num_outputs
     return tf.map_fn(function, elements, fn_output_signature=kinds, parallel_iterations=1)
 
 
 def _some(max_pixels, padding, image_bytes):
     image_bytes = tf.ensure_shape(image_bytes, [None])
-    with tf.control_dependencies([tf.debugging.assert_positive(tf.size(image_bytes), "no picture")]):
+    with tf.control_dependencies([tf.debugging.assert_positive(tf.size(image_bytes), "no image")]):
         return within_limit_together(tf.identity(image_bytes), tf.constant(max_pixels, tf.int64), padding)
 
 

@@ -18,7 +18,7 @@ from tests.serving.helpers import NAME, claims, gif, lossy_webp, picture, png_bo
 from tests.serving.test_malformed import PICTURES
 
 IN_CHILD, NEEDS_SERVER, COUNT, SECONDS = True, True, 150, 30.0
-MOST_MEMORY = 3 << 30  # Bytes, as of pictures
+MOST_MEMORY = 3 << 30  # Bytes, as of images
 _IMAGE = picture(8, 8)
 _PNG, _JPEG, _BMP, _WEBP, _GIF = (
     *(encode(_IMAGE, suffix) for suffix in (".png", ".jpg", ".bmp")), lossy_webp(_IMAGE), gif([_IMAGE])

@@ -163,14 +163,14 @@ def engine(request, monkeypatch):
 
 def test_a_job_labels_as_the_predictor_does_and_goes_on(tmp_path, run, engine, capsys):
     images = write_images(tmp_path / "images", 12)
-    (tmp_path / "images" / "a" / "zz.jpg").write_bytes(b"no picture")
+    (tmp_path / "images" / "a" / "zz.jpg").write_bytes(b"no image")
     output = tmp_path / "labeled"
     command = ["batch", str(tmp_path / "images"), "--run", str(run.path), "--output", str(output)]
     flags = ["--workers", "1", "--confidence"]
     assert main([*command, *flags]) == 2
     captured = capsys.readouterr()
     assert "12 of 13 images labeled" in captured.out
-    assert "zz.jpg: is no picture that can be read here" in captured.err
+    assert "zz.jpg: is no image that can be read here" in captured.err
 
     rows = {row["path"]: row for row in parquet.read_table(output / "manifest.parquet").to_pylist()}
     assert len(rows) == 13

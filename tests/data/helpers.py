@@ -1,4 +1,4 @@
-"""Writes small pictures for the data tests, PNG by hand so that every color type and depth can be had."""
+"""Writes small images for the data tests, PNG by hand so that every color type and depth can be had."""
 
 import io
 import json
@@ -34,7 +34,7 @@ def png(samples, color_type=GREY, depth=8, palette=None, extra=()):
 
 
 def encode(image, suffix=".png"):
-    """Encodes an RGB picture [H, W, 3] or a grey one [H, W] with OpenCV."""
+    """Encodes an RGB image [H, W, 3] or a grey one [H, W] with OpenCV."""
     image = np.asarray(image, np.uint8)
     return cv2.imencode(suffix, image[..., ::-1] if image.ndim == 3 else image)[1].tobytes()
 
@@ -88,7 +88,7 @@ def color_profile():
 
 
 def picture(height=12, width=16, seed=0):
-    """Returns an RGB picture without symmetry, smooth enough for JPEG."""
+    """Returns an RGB image without symmetry, smooth enough for JPEG."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 

@@ -97,7 +97,7 @@ ERRORS = [
     (_orphan_mask, "orphan", r"train.m.3\.png: has no image 3\.jpg"),
     (_truncate, "unreadable", r"train.i.3\.jpg: is a truncated or damaged JPEG \(200 bytes\)"),
     (_size, "size", r"train.m.3\.png: is 64 x 40 pixels, but .*3\.jpg is 64 x 48"),
-    (_color, "color", r"train.m.3\.png: is a color picture: 3072 pixels .*--mask-colors FILE"),
+    (_color, "color", r"train.m.3\.png: is a color image: 3072 pixels .*--mask-colors FILE"),
     (_jpeg, "unreadable", r"train.m.3\.png: is a JPEG"),
     (_value, "value", r"train.m.3\.png: 7 pixels have the value 77, .* 1 of 16 masks"),
 ]

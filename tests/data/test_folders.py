@@ -123,7 +123,7 @@ def test_mask_values_name_the_value_of_each_class(tmp_path):
 def test_other_files_and_hidden_files_are_left_alone(tmp_path):
     write_folder(tmp_path, 3)
     for name in ("notes.txt", ".hidden.png", "Thumbs.db"):
-        (tmp_path / "images" / name).write_bytes(b"no picture")
+        (tmp_path / "images" / name).write_bytes(b"no image")
     dataset = load_dataset(tmp_path)
     assert sum(map(len, dataset.splits.values())) == 3
 
@@ -274,7 +274,7 @@ def test_values_that_are_no_ids_are_not_guessed_at(tmp_path, mask, message):
 def test_without_a_description_a_color_mask_is_refused(tmp_path):
     write_folder(tmp_path, 3)
     (tmp_path / "masks/1.png").write_bytes(encode(picture()))
-    with pytest.raises(InputError, match=r"1\.png: is a color picture"):
+    with pytest.raises(InputError, match=r"1\.png: is a color image"):
         load_dataset(tmp_path)
     (tmp_path / "masks/1.png").write_bytes(png(np.zeros((12, 16), int)))
     load_dataset(tmp_path)

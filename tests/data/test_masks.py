@@ -135,7 +135,7 @@ def test_white_is_no_class_and_not_ignored_where_colors_count(tmp_path):
 
 def test_color_masks_without_a_table_tell_the_flag(tmp_path):
     root = _write(tmp_path, encode(_colored(IDS)), {"classes": ["a", "b", "c"]})
-    with pytest.raises(InputError, match=r"is a color picture.* --mask-colors FILE"):
+    with pytest.raises(InputError, match=r"is a color image.* --mask-colors FILE"):
         check_dataset(load_dataset(root))
 
 

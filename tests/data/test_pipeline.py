@@ -217,7 +217,7 @@ def test_pictures_are_flipped_and_scaled_both_ways(augmented):
         columns = np.flatnonzero(mask[mask.min(1).argmin()] != IGNORE)
         row = image[mask.min(1).argmin(), columns].mean(-1)
         slopes.append(np.polyfit(columns, row, 1)[0])
-    # A picture that is twice as large has half the slope; contrast and brightness add a factor 0.6 to 1.6.
+    # An image that is twice as large has half the slope; contrast and brightness add a factor 0.6 to 1.6.
     assert min(slopes) < -1.5
     assert max(slopes) > 1.5
     assert min(np.abs(slopes)) < 0.6
@@ -240,7 +240,7 @@ def test_brightness_stays_within_its_bounds(augmented):
 
 
 def test_contrast_and_saturation_follow_their_definitions():
-    # By hand: a pixel of luma 0.299 R + 0.587 G + 0.114 B = 100 in a picture of mean luma 80.
+    # By hand: a pixel of luma 0.299 R + 0.587 G + 0.114 B = 100 in an image of mean luma 80.
     image = np.array([[[100, 100, 100], [60, 60, 60]], [[130, 100, 21.3157895], [60, 60, 60]]], np.float32)
     luma = image[1, 0] @ [0.299, 0.587, 0.114]
     mean = (100 + 60 + luma + 60) / 4

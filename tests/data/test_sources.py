@@ -13,7 +13,7 @@ IDS = np.arange(12 * 16).reshape(12, 16) % 3
 
 
 def _move(root, kind, pattern):
-    """Renames the pictures of a folder; `pattern` holds {stem}."""
+    """Renames the images of a folder; `pattern` holds {stem}."""
     for path in sorted((root / kind).iterdir()):
         target = root / pattern.format(stem=path.stem)
         target.parent.mkdir(parents=True, exist_ok=True)

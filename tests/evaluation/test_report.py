@@ -48,7 +48,7 @@ document.title = JSON.stringify(seen);
 
 
 class Noisy:
-    """Gives back the truth, which is hidden in the image, with more errors the later the picture."""
+    """Gives back the truth, which is hidden in the image, with more errors the later the image."""
 
     num_classes = 3
 

@@ -1,4 +1,4 @@
-"""Pictures are read as they should be seen, and a folder of them is predicted whatever is among them."""
+"""Images are read as they should be seen, and a folder of them is predicted whatever is among them."""
 
 import os
 import struct
@@ -14,7 +14,7 @@ from keras_seg.data.samples import RGB
 from keras_seg.errors import InputError
 from keras_seg.inference import Prediction, expand_inputs, predict_files, read_image, write_image, write_mask
 
-# What each EXIF orientation does to the stored picture so that it is seen upright (CIPA DC-008, 4.6.5).
+# What each EXIF orientation does to the stored image so that it is seen upright (CIPA DC-008, 4.6.5).
 UPRIGHT = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -219,7 +219,7 @@ def test_overlays_and_confidence_lie_in_folders_of_their_own(photo, tmp_path, ca
 
 def test_one_bad_picture_is_reported_and_the_rest_are_done(photo, tmp_path):
     bad = tmp_path / "bad.png"
-    bad.write_text("this is no picture")
+    bad.write_text("this is no image")
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(cv2.imencode(".jpg", picture())[1].tobytes()[:-50])
     good = save(tmp_path / "good.bmp", picture())

@@ -1,4 +1,4 @@
-"""A Predictor gives every picture's mask and confidence at its own size."""
+"""A Predictor gives every image's mask and confidence at its own size."""
 
 import warnings
 

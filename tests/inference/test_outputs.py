@@ -18,7 +18,7 @@ MASK = PROBABILITIES.argmax(-1).astype(np.uint8)
 
 @pytest.fixture
 def predict(tmp_path):
-    """Predicts one picture, and returns the folder of what was written."""
+    """Predicts one image, and returns the folder of what was written."""
     predictor = SimpleNamespace(
         classes=CLASSES,
         model=SimpleNamespace(name="unet"),

@@ -58,7 +58,7 @@ def test_no_output_replaces_an_input(name, wanted, tmp_path):
 def test_a_mask_beside_its_picture_is_not_replaced(tmp_path):
     path, truth = picture(tmp_path / "a.jpg"), picture(tmp_path / "a.png")
     before = truth.read_bytes()
-    with pytest.raises(InputError, match="lies beside its picture"):
+    with pytest.raises(InputError, match="lies beside its image"):
         predict_all([path], tmp_path)
     assert truth.read_bytes() == before
     for _ in range(2):  # In a folder of their own, masks are written anew.

@@ -1,4 +1,4 @@
-"""Sliding windows and test-time augmentation, against sums over the whole picture in float64."""
+"""Sliding windows and test-time augmentation, against sums over the whole image in float64."""
 
 from itertools import pairwise
 
@@ -90,7 +90,7 @@ def test_windows_reach_every_pixel_and_their_weights_add_up_to_one(length, size,
 
 
 def sees_enough(starts, size, length, reach):
-    """Whether all windows over a pixel hold all that the network sees from it, as far as the picture does."""
+    """Whether all windows over a pixel hold all that the network sees from it, as far as the image does."""
     enough = np.ones(length, bool)
     for start in starts:
         place = np.arange(start, start + size)

@@ -1,4 +1,4 @@
-"""A small exported model, a server for it, and pictures in good and bad files."""
+"""A small exported model, a server for it, and images in good and bad files."""
 
 import atexit
 import functools
@@ -176,6 +176,6 @@ def png_bomb(height, width):
 
 
 def claims(contents, at, layout, *values):
-    """Writes other numbers over a picture's header: `struct.pack(layout, *values)` from byte `at` on."""
+    """Writes other numbers over an image's header: `struct.pack(layout, *values)` from byte `at` on."""
     numbers = struct.pack(layout, *values)
     return contents[:at] + numbers + contents[at + len(numbers) :]

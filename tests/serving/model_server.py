@@ -61,7 +61,7 @@ def to_proto(array):
         proto.tensor_shape.dim.add(size=size)
     field, values = VALUES.get(kind, "int_val"), array.ravel()
     if kind in ("uint8", "float32"):
-        # As the server's C++ does it, in no time: a picture's numbers one by one take Python seconds.
+        # As the server's C++ does it, in no time: an image's numbers one by one take Python seconds.
         proto.MergeFromString(packed(tensor_pb2.TensorProto.DESCRIPTOR.fields_by_name[field].number, values))
     else:
         getattr(proto, field).extend(values.tolist())

@@ -260,7 +260,7 @@ def test_both_ports_give_the_same_answers(client):
 
 def test_a_refusal_says_why(client):
     with pytest.raises(ServerError, match=r"refuses the request .*no complete JPEG, PNG, GIF, BMP or WebP"):
-        client.mask(b"no picture")
+        client.mask(b"no image")
 
 
 def test_a_model_that_the_server_lacks_is_told():
@@ -352,7 +352,7 @@ def test_predict_py_writes_the_files_that_it_writes_without_a_server(port, tmp_p
     cv2.imwrite(str(pictures / "c.tif"), picture(20, 20, 2))
     predictor = Predictor(exported().model, CLASSES, COLORS)
     predict_files(predictor, sorted(pictures.iterdir()), tmp_path / "local", overlay=True, confidence=True)
-    (pictures / "d.png").write_text("no picture")
+    (pictures / "d.png").write_text("no image")
 
     address = f"{getattr(running_server(), port)}/{NAME}"
     argv = [pictures, "--server", address, "--output", tmp_path / "remote", "--overlay", "--confidence"]

@@ -62,7 +62,7 @@ PICTURES = {
     "no bytes fed": None,
     "zero bytes": strings(b""),
     "one byte": strings(b"\xff"),
-    "text": strings(b"this is no picture"),
+    "text": strings(b"this is no image"),
     "PNG signature alone": strings(PNG[:8]),
     "JPEG signature alone": strings(JPEG[:2]),
     "JPEG of markers alone": strings(b"\xff\xd8" + b"\xff\xd0" * 1000),
@@ -148,7 +148,7 @@ def test_a_malformed_request_is_an_error_and_the_next_one_is_answered(client, na
 
 @pytest.mark.parametrize("name", [name for name in PICTURES if "bomb" in name])
 def test_a_bomb_is_refused_before_it_is_decoded(client, name):
-    with pytest.raises(ServerError, match="the picture has too many pixels"):
+    with pytest.raises(ServerError, match="the image has too many pixels"):
         client.call("bytes", {"image_bytes": PICTURES[name]}, ("mask_bytes",))
 
 
@@ -159,7 +159,7 @@ def test_an_animation_is_measured_by_its_first_frame(client):
 
 
 def send_random_bytes(client, count):
-    """Sends strings that begin like pictures and go on at random; returns how many were refused."""
+    """Sends strings that begin like images and go on at random; returns how many were refused."""
     random = np.random.default_rng(0)
     starts = (b"", PNG[:8], PNG[:33], JPEG[:20], JPEG[: len(JPEG) // 2], b"BM", BMP[:30], GIF[:30], WEBP[:40])
     contents = [
@@ -177,7 +177,7 @@ def send_random_bytes(client, count):
 
 
 def test_random_bytes_do_not_end_the_process(client):
-    # Half a JPEG with noise behind it is a picture to libjpeg.
+    # Half a JPEG with noise behind it is an image to libjpeg.
     assert send_random_bytes(client, 450) >= 400
     assert client.predict(IMAGE).mask.shape == (8, 8)
 

@@ -78,7 +78,7 @@ def test_the_pictures_of_a_request_have_a_limit_together(signatures, name):
 
     assert ask(IMAGE, IMAGE[:100, :100]) == 2
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="the pictures of the request have too many pixels"
+        tf.errors.InvalidArgumentError, match="the images of the request have too many pixels"
     ):
         ask(IMAGE, IMAGE[:100, :100], IMAGE[:400, :200])
 

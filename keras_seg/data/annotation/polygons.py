@@ -72,7 +72,7 @@ def regions(mask: np.ndarray, confidence: np.ndarray | None = None, keep: Any = 
 
 
 def geojson(mask, classes, keep=None):
-    """The regions of a image's mask as a GeoJSON FeatureCollection.
+    """The regions of an image's mask as a GeoJSON FeatureCollection.
 
     Args:
         mask: class ids [H, W]; 255 is left out.

@@ -44,13 +44,13 @@ def warp(image, mask, key, rotation, elastic):
 def blur(image, sigma):
     """Blurs an image [H, W, 3] with a Gaussian of `sigma` pixels; edges are mirrored."""
     radius = tf.cast(tf.math.ceil(_REACH * sigma), tf.int32)
-    # A mirror shows no more than the picture.
+    # A mirror shows no more than the image.
     radius = tf.minimum(radius, tf.reduce_min(tf.shape(image)[:2]) - 1)
     steps = tf.cast(tf.range(-radius, radius + 1), tf.float32)
     weights = tf.exp(-0.5 * tf.square(steps / tf.maximum(sigma, 1e-3)))
     weights /= tf.reduce_sum(weights)
     image = tf.pad(image, [[radius, radius], [radius, radius], [0, 0]], mode="REFLECT")
-    channels = tf.transpose(image, [2, 0, 1])[..., None]  # Each channel is a picture of one channel.
+    channels = tf.transpose(image, [2, 0, 1])[..., None]  # Each channel is an image of one channel.
     for shape in ([-1, 1, 1, 1], [1, -1, 1, 1]):
         channels = tf.nn.conv2d(channels, tf.reshape(weights, shape), 1, "VALID")
     return tf.transpose(channels[..., 0], [1, 2, 0])
@@ -59,7 +59,7 @@ def blur(image, sigma):
 def _sample(image, mask, place):
     """Takes each pixel from its place, [H, W, 2] of (row, column)."""
     last = tf.shape(mask) - 1
-    # Half a pixel beyond the centers of the outer pixels is still the picture.
+    # Half a pixel beyond the centers of the outer pixels is still the image.
     is_inside = tf.reduce_all((place > -0.5) & (place < tf.cast(last, tf.float32) + 0.5), axis=-1)
     place = tf.clip_by_value(place, 0.0, tf.cast(last, tf.float32))
     nearest = tf.gather_nd(mask, tf.cast(tf.round(place), tf.int32))

@@ -16,7 +16,7 @@ _MOST_BITS = _BANDS - 1
 # Mean difference of the thumbnails, of 255. Encoded anew at quality 50 a CamVid frame is 0.3 off; the frames
 # before and after, a fifteenth of a second away, are 1.3 or more.
 _MOST_LEVELS = 0.75
-_MOST_IN_BAND = 200  # A band that so many share, as flat pictures do, tells nothing.
+_MOST_IN_BAND = 200  # A band that so many share, as flat images do, tells nothing.
 
 
 def doubled_images(facts: dict[str, list[Facts]]) -> list[Problem]:

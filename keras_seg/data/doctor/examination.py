@@ -142,7 +142,7 @@ def _shown_weights(dataset, facts):
 def _drawn():
     """Returns what `open_source` does, of the data set that the program draws."""
     dataset = draw_shapes()
-    # Its colors are for pictures alone.
+    # Its colors are for images alone.
     described = Description(dataset.classes, dataset.colors, mask_colors=False)
     return Path(dataset.name), described, {name: Found(pairs, []) for name, pairs in dataset.splits.items()}
 

@@ -43,7 +43,7 @@ def load_dataset(
     split: str | None = None,
     drawn_size: Size | None = None,
 ) -> Dataset:
-    """Finds a data set; reads no picture, except all masks where only they can say what they mean.
+    """Finds a data set; reads no image, except all masks where only they can say what they mean.
 
     A folder is described by its `dataset.json` or has one of the layouts of `docs/reference/formats.md`. An
     image and its mask have the same name up to the suffix, or up to a common ending such as `_mask`.
@@ -67,7 +67,7 @@ def load_dataset(
         val_seed: of the part of train that becomes val; None: `seed`.
         split: the one that is needed, "train", "val" or "test": what is wrong with the pairs of others is
             left aside. None: all.
-        drawn_size: (height, width) in pixels of the pictures that the program draws; by default 64 x 64.
+        drawn_size: (height, width) in pixels of the images that the program draws; by default 64 x 64.
 
     Returns:
         Dataset.
@@ -316,7 +316,7 @@ def mask_colors_of(described, masks):
     if described.mask_colors is True:
         return described.colors
     if described.mask_colors is None and described.colors:
-        # `colors` are for pictures of the classes, but masks that are in color can mean nothing else.
+        # `colors` are for images of the classes, but masks that are in color can mean nothing else.
         may_be = not described.mask_values and not described.reduce_zero_label
         return described.colors if may_be and are_colored(masks) else None
     return described.mask_colors or None

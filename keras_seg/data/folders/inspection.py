@@ -205,7 +205,7 @@ def mask_facts(mask: np.ndarray) -> MaskFacts:
         codes, counts = np.unique(np.where(mask < 0, -1 - mask, mask * 0x010101), return_counts=True)
         color = code_color(-1 - int(mask.min()))
         number = int((mask < 0).sum())
-        text = f"is a color picture: {number} pixels are such as RGB {color}; {_color_cure(codes)}"
+        text = f"is a color image: {number} pixels are such as RGB {color}; {_color_cure(codes)}"
         return MaskFacts(mask.shape, colors=_dict(codes, counts), problem=Problem("color", text))
     if mask.max() < 1 << 16:
         counts = np.bincount(mask.ravel())

@@ -26,13 +26,13 @@ class Found(NamedTuple):
 
 
 def match_folders(images: Path, masks: Path, mask_suffix: str | None = None) -> Found:
-    """Pairs the pictures of two folders (which may be one) by name up to the suffix.
+    """Pairs the images of two folders (which may be one) by name up to the suffix.
 
     Names may differ by a common ending such as Carvana's `_mask`: `mask_suffix`, or the known ending that
     makes the most pairs.
 
     Raises:
-        InputError: a folder is missing or holds two pictures of one name, or there is nothing in it.
+        InputError: a folder is missing or holds two images of one name, or there is nothing in it.
     """
     for folder in (images, masks):
         if not folder.is_dir():
@@ -71,7 +71,7 @@ def match_folders(images: Path, masks: Path, mask_suffix: str | None = None) -> 
 
 
 def match_names(names: Path, images: Path, masks: Path) -> Found:
-    """Pairs the pictures whose names, without suffix, are the lines of a file (Pascal VOC's ImageSets)."""
+    """Pairs the images whose names, without suffix, are the lines of a file (Pascal VOC's ImageSets)."""
     image_files, mask_files = _by_stem(images), _by_stem(masks)
     pairs, orphans = [], []
     for number, row in read_rows(names):

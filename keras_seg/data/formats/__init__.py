@@ -1,1 +1,1 @@
-"""Bytes to arrays: images, masks, TIFF, and what the first bytes of a picture say."""
+"""Bytes to arrays: images, masks, TIFF, and what the first bytes of an image say."""

@@ -1,4 +1,4 @@
-"""Images of 1 to 16 channels as they are stored: grey, RGBA and multi-band pictures, TIFF and NumPy arrays.
+"""Images of 1 to 16 channels as they are stored: grey, RGBA and multi-band images, TIFF and NumPy arrays.
 
 They are read in Python, as TensorFlow has no kernels for most of them. NumPy's format: NEP 1.
 """

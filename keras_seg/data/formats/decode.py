@@ -1,4 +1,4 @@
-"""Encoded pictures and masks to tensors with TensorFlow's kernels alone, so a SavedModel can carry them.
+"""Encoded images and masks to tensors with TensorFlow's kernels alone, so a SavedModel can carry them.
 
 Formats are told by content, never by name: JPEG, PNG, BMP, GIF (first frame) and WebP.
 PNG: W3C recommendation, third edition. EXIF orientation: CIPA DC-008, section 4.6.5, tag 0x0112.
@@ -31,7 +31,7 @@ _PALETTE_TO_GREY_CRC = zlib.crc32(bytes(17)) ^ zlib.crc32(bytes(13) + bytes([_PA
 
 
 def decode_image(contents: tf.Tensor) -> tf.Tensor:
-    """Decodes a picture, turned as its EXIF orientation says.
+    """Decodes an image, turned as its EXIF orientation says.
 
     Grey becomes three equal channels, a palette its colors, 16 bits the upper 8, and alpha is dropped.
 
@@ -42,7 +42,7 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
         uint8 RGB [H, W, 3].
 
     Raises:
-        tf.errors.InvalidArgumentError: where the bytes are no complete picture.
+        tf.errors.InvalidArgumentError: where the bytes are no complete image.
     """
     image = tf.cond(
         begins_with(contents, JPEG),
@@ -56,7 +56,7 @@ def decode_channels(contents, channels):
     """Decodes a PNG or JPEG of so many channels, turned as its EXIF orientation says: uint8 [H, W, channels].
 
     Raises:
-        tf.errors.InvalidArgumentError: where it is another picture, or has other channels.
+        tf.errors.InvalidArgumentError: where it is another image, or has other channels.
     """
     is_jpeg = begins_with(contents, JPEG)
     check = tf.debugging.Assert(is_jpeg | begins_with(contents, _PNG), ["no PNG or JPEG"])
@@ -68,7 +68,7 @@ def decode_channels(contents, channels):
 
 
 def decode_stored(contents):
-    """Decodes a picture as `decode_image` does, but leaves it as it is stored, whatever EXIF says."""
+    """Decodes an image as `decode_image` does, but leaves it as it is stored, whatever EXIF says."""
     image = tf.cond(
         begins_with(contents, JPEG), lambda: decode_jpeg_or_png(contents), lambda: decode_other(contents)
     )
@@ -94,7 +94,7 @@ def decode_mask(contents: tf.Tensor) -> tf.Tensor:
 
     The samples of a grey PNG of any depth (1 to 16 bits), the indices of a palette PNG (not its colors), or
     the common value of three equal channels. A pixel whose channels differ has no value: it becomes
-    `-1 - (65536 R + 256 G + B)`, which is no class id, so that a color picture is never taken for ids.
+    `-1 - (65536 R + 256 G + B)`, which is no class id, so that a color image is never taken for ids.
 
     Args:
         contents: string scalar, a whole encoded file. JPEG and lossy WebP are refused, since compression
@@ -104,7 +104,7 @@ def decode_mask(contents: tf.Tensor) -> tf.Tensor:
         int32 [H, W].
 
     Raises:
-        tf.errors.InvalidArgumentError: where the bytes are no complete picture, or a lossy one.
+        tf.errors.InvalidArgumentError: where the bytes are no complete image, or a lossy one.
     """
     contents = _lossless(contents)
     mask = tf.cond(
@@ -122,7 +122,7 @@ def decode_mask_colors(contents):
         contents: string scalar, a whole encoded file. JPEG and lossy WebP are refused.
 
     Raises:
-        tf.errors.InvalidArgumentError: where the bytes are no complete picture, or a lossy one.
+        tf.errors.InvalidArgumentError: where the bytes are no complete image, or a lossy one.
     """
     return color_codes(tf.ensure_shape(decode_other(_lossless(contents)), [None, None, 3]))
 
@@ -169,7 +169,7 @@ def _decode_png_mask(contents):
 
 
 def _palette_as_grey(contents, crc):
-    """Rewrites a palette PNG's header so that it decodes to its indices, as a grey picture."""
+    """Rewrites a palette PNG's header so that it decodes to its indices, as a grey image."""
     change = [(_PALETTE_TO_GREY_CRC >> shift) & 255 for shift in (24, 16, 8, 0)]
     crc = tf.strings.join(tf.unstack(_byte_strings(tf.bitwise.bitwise_xor(crc, change))))
     grey = bytes([_GREY])
@@ -189,7 +189,7 @@ def _common_value(image, depth=8):
 
 
 def turn(image, orientation):
-    """Turns a stored picture as its EXIF orientation, 1 to 8, says."""
+    """Turns a stored image as its EXIF orientation, 1 to 8, says."""
 
     def turned():
         transpose, up_down, left_right = tf.unstack(tf.gather(ORIENTATIONS, orientation))

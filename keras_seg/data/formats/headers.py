@@ -1,4 +1,4 @@
-"""What the first bytes of a picture say: its format, its size and the kind of its samples.
+"""What the first bytes of an image say: its format, its size and the kind of its samples.
 
 PNG: W3C recommendation, third edition, section 11.2. WebP: RFC 9649, section 2. BMP: BITMAPV4HEADER.
 """
@@ -30,7 +30,7 @@ _MAGIC = {
     b"RIFF": "WebP",
     b"\x93NUMPY": NUMPY,
 } | dict.fromkeys(tiff.MAGIC, "TIFF")
-# Pillow's own open() refuses large pictures without a word on how large, and tries every format in turn.
+# Pillow's own open() refuses large images without a word on how large, and tries every format in turn.
 _OPENERS: dict[str, Callable[..., Any]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
@@ -49,7 +49,7 @@ GREY_8, PALETTE_8 = PngKind(8, 0), PngKind(8, 3)
 
 
 def format_name(contents: bytes) -> str | None:
-    """Returns the name of the picture format that the bytes begin like, or None."""
+    """Returns the name of the image format that the bytes begin like, or None."""
     return next((name for magic, name in _MAGIC.items() if contents.startswith(magic)), None)
 
 
@@ -123,7 +123,7 @@ def stored_size(contents: bytes) -> tuple[int, int] | None:
 
 
 def refuse_absurd_size(path: object, size: tuple[int, int] | None) -> None:
-    """Raises InputError where a picture is, by its header, more than can be read."""
+    """Raises InputError where an image is, by its header, more than can be read."""
     if size is not None and size[0] * size[1] > MAX_PIXELS:
         height, width = size
         raise InputError(

@@ -7,11 +7,11 @@ import tensorflow as tf
 
 JPEG = b"\xff\xd8"
 _RIFF = b"RIFF"
-_MAX_CHUNKS = 64  # Of a WebP, before its picture
+_MAX_CHUNKS = 64  # Of a WebP, before its image
 
 
 def decode_other(contents):
-    """Decodes any picture but a JPEG, as it is stored: uint8 RGB [H, W, 3]."""
+    """Decodes any image but a JPEG, as it is stored: uint8 RGB [H, W, 3]."""
     return tf.cond(
         begins_with(contents, b"BM"),
         lambda: _decode_bmp(contents),
@@ -48,14 +48,14 @@ def _has_alpha(contents):
 
 
 def is_lossy(contents):
-    """Whether a picture is a JPEG, or a WebP that is compressed as JPEGs are: bool scalar."""
+    """Whether an image is a JPEG, or a WebP that is compressed as JPEGs are: bool scalar."""
     return begins_with(contents, JPEG) | tf.cond(
         begins_with(contents, _RIFF), lambda: _is_lossy_webp(contents), lambda: tf.constant(False)
     )
 
 
 def _is_lossy_webp(contents):
-    # Each chunk is a name, a length and so many bytes, of which an odd number is padded. The picture's is
+    # Each chunk is a name, a length and so many bytes, of which an odd number is padded. The image's is
     # VP8L, with loss "VP8 "; profiles and the like may come before it.
     length = tf.strings.length(contents)
 

@@ -57,7 +57,7 @@ def read_image(path: PathLike, kind: ImageKind | None = RGB) -> np.ndarray:
 
     Args:
         path: the file.
-        kind: what the image has to be; `RGB`: any picture becomes uint8 RGB. `ANY`: as it is stored.
+        kind: what the image has to be; `RGB`: any image becomes uint8 RGB. `ANY`: as it is stored.
 
     Returns:
         `[H, W, C]` of the kind's dtype.
@@ -113,7 +113,7 @@ class Header(NamedTuple):
 
 
 def image_size(sample: Sample | ArraySample) -> tuple[int, int]:
-    """Returns (height, width) as the picture is seen, from the file's header alone; raises InputError."""
+    """Returns (height, width) as the image is seen, from the file's header alone; raises InputError."""
     return read_header(sample, with_mask=False).size
 
 
@@ -125,7 +125,7 @@ def read_header(sample: Sample | ArraySample, with_mask: bool = True, kind: Imag
         with regular_file(sample.image).open("rb") as file:
             contents = file.read(EXIF_SEARCH_BYTES)
             size = stored_size(contents)
-            # A TIFF's header may be at the end, and a GIF's largest frame; others are damaged or no pictures.
+            # A TIFF's header may be at the end, and a GIF's largest frame; others are damaged or no images.
             if size is None or format_name(contents) == "GIF":
                 contents += file.read()
                 size = stored_size(contents)
@@ -135,7 +135,7 @@ def read_header(sample: Sample | ArraySample, with_mask: bool = True, kind: Imag
     name, orientation = format_name(contents), orientation_of(contents)
     if size is None or name == "GIF":  # Of whose frames the decoder leaves out those that are damaged.
         size = decode_image_bytes(sample.image, contents, kind).shape[:2]
-    elif orientation >= 5:  # The picture lies on its side.
+    elif orientation >= 5:  # The image lies on its side.
         size = size[::-1]
     return Header(size, name, orientation, png_kind(_start_of(sample.mask)) if with_mask else None)
 
@@ -171,7 +171,7 @@ def _traced(kind):
 
 
 def _run(kind, contents):
-    # One picture is decoded sooner op by op than its decoder is traced; from the second on that pays.
+    # One image is decoded sooner op by op than its decoder is traced; from the second on that pays.
     decode = _traced(kind) if kind in _run_before else _DECODERS[kind]
     _run_before.add(kind)
     with tf.device("CPU"):
@@ -210,7 +210,7 @@ def decode_bytes(path: PathLike, contents: bytes, kind: str) -> np.ndarray:
     if foreign := foreign_kind(contents):
         raise InputError(f"{path}: is {foreign}, which cannot be read here; save it as PNG.")
     if name == NUMPY:
-        cure = "read it with --channels" if kind == "image" else "masks must be pictures: save it as PNG"
+        cure = "read it with --channels" if kind == "image" else "masks must be images: save it as PNG"
         raise InputError(f"{path}: is a NumPy array; {cure}.")
     if kind != "image" and name in ("JPEG", "WebP") and _run("lossy", contents):
         lossy = "JPEG" if name == "JPEG" else "lossy WebP"
@@ -227,7 +227,7 @@ def decode_bytes(path: PathLike, contents: bytes, kind: str) -> np.ndarray:
 
 def _defect(contents: bytes) -> str:
     if not contents:
-        return "is empty (0 bytes); put the picture there or leave the file out."
+        return "is empty (0 bytes); put the image there or leave the file out."
     name = format_name(contents)
     if name:
         return f"is a truncated or damaged {name} ({len(contents)} bytes); replace it or leave it out."
@@ -235,4 +235,4 @@ def _defect(contents: bytes) -> str:
     if contents[4:8] == b"ftyp":
         other = "HEIC or AVIF"
     start = f"looks like {other}" if other else f"begins with {contents[:12]!r}"
-    return f"is no picture that can be read here ({start}); convert it to JPEG or PNG."
+    return f"is no image that can be read here ({start}); convert it to JPEG or PNG."

@@ -40,7 +40,7 @@ def with_tiff(decode, fallback, dtype, rank):
 
 
 def decode_tiff_image(contents: bytes) -> np.ndarray:
-    """Returns the first picture of a TIFF as uint8 RGB [H, W, 3]; 16 bits keep the upper 8."""
+    """Returns the first image of a TIFF as uint8 RGB [H, W, 3]; 16 bits keep the upper 8."""
     flags = cv2.IMREAD_UNCHANGED
     image = cv2.imdecode(np.frombuffer(contents, np.uint8), flags)
     channels, bits = _samples_of_a_pixel(contents)
@@ -91,17 +91,17 @@ def decode_tiff_mask_colors(contents: bytes) -> np.ndarray:
 
 def _samples(contents, as_color=False):
     try:
-        with Image.open(io.BytesIO(contents)) as picture, warnings.catch_warnings():
+        with Image.open(io.BytesIO(contents)) as image, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if picture.info.get("compression") in _LOSSY:
+            if image.info.get("compression") in _LOSSY:
                 raise ValueError("is a TIFF with lossy compression, which changes class ids; use PNG")
             if as_color:
-                picture = picture.convert("RGB") if picture.mode in ("1", "L", "P", "RGBA") else picture
-                if picture.mode != "RGB":
-                    raise ValueError(f"is a TIFF of mode {picture.mode}, which holds no 8-bit colors")
-            if picture.mode not in _MODES:
-                raise ValueError(f"is a TIFF of mode {picture.mode}, which is no mask; use 8-bit grey")
-            samples = np.asarray(picture)
+                image = image.convert("RGB") if image.mode in ("1", "L", "P", "RGBA") else image
+                if image.mode != "RGB":
+                    raise ValueError(f"is a TIFF of mode {image.mode}, which holds no 8-bit colors")
+            if image.mode not in _MODES:
+                raise ValueError(f"is a TIFF of mode {image.mode}, which is no mask; use 8-bit grey")
+            samples = np.asarray(image)
     except (OSError, SyntaxError, KeyError, TypeError) as error:
         raise ValueError("is a truncated or damaged TIFF, or one of an unknown kind") from error
     if samples.min() < 0 or samples.max() > 65535:

@@ -1,4 +1,4 @@
-"""What a run ends with: figures, pictures and the export of its best model."""
+"""What a run ends with: figures, images and the export of its best model."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Pictures of a run: `curves.png` and `samples.png`."""
+"""Images of a run: `curves.png` and `samples.png`."""
 
 import matplotlib.figure
 import numpy as np

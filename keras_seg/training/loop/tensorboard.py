@@ -14,7 +14,7 @@ from keras_seg.metrics import ConfusionMatrixMetric
 from keras_seg.palette import panel
 
 FOLDER = "tensorboard"
-# More numbers than this squared would not be readable in a picture of this size.
+# More numbers than this squared would not be readable in an image of this size.
 MOST_NUMBERED_CLASSES = 12
 
 
@@ -28,11 +28,11 @@ def tensorboard_callbacks(run_path, dataset, sample_count=4, threshold=None):
         threshold: Probability from which a pixel is foreground, of one class.
 
     Returns:
-        List of `keras.callbacks.Callback`: Keras's own for scalars and the graph, and one for the pictures.
+        List of `keras.callbacks.Callback`: Keras's own for scalars and the graph, and one for the images.
     """
     folder = Path(run_path) / FOLDER
-    pictures = EpochPictures(folder / "pictures", dataset, sample_count, threshold)
-    return [keras.callbacks.TensorBoard(folder), pictures]
+    images = EpochPictures(folder / "pictures", dataset, sample_count, threshold)
+    return [keras.callbacks.TensorBoard(folder), images]
 
 
 class EpochPictures(keras.callbacks.Callback):
@@ -58,13 +58,13 @@ class EpochPictures(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._open()
-        pictures = {"samples": self._draw_samples()}
+        images = {"samples": self._draw_samples()}
         if any(name.startswith("val_") for name in logs or ()) and (metric := _confusion(self.model)):
             matrix = keras.ops.convert_to_numpy(metric.matrix)
-            pictures["confusion_matrix"] = draw_confusion(matrix, self.dataset.classes)
+            images["confusion_matrix"] = draw_confusion(matrix, self.dataset.classes)
         with self._writer.as_default(step=epoch):
-            for name, picture in pictures.items():
-                tf.summary.image(name, picture[None])
+            for name, image in images.items():
+                tf.summary.image(name, image[None])
         self._writer.flush()
 
     def on_train_end(self, logs=None):
