@@ -79,7 +79,7 @@ def _check_settings(path, flags):
         before = _load(path, ("flags",))["flags"]
         if before != flags:
             raise InputError(
-                f"{path.parent}: was started with {shlex.join(before) or 'no flags'}; go on with them, or "
+                f"{path.parent}: was started with {shlex.join(before) or 'no flags'}; continue with them, or "
                 "name another --output"
             )
     _write(path, {"flags": flags})
@@ -151,7 +151,7 @@ def _costs(path):
     return _load(path, _COSTS) if path.exists() else dict.fromkeys(_COSTS)
 
 
-def _load(path, keys, way_out="remove it, to go on without what it says"):
+def _load(path, keys, way_out="remove it, to continue without it"):
     """The dict that a file holds.
 
     Raises:

@@ -104,7 +104,7 @@ def check_targets(targets):
         for file in files:
             real = file.resolve()
             if real in inputs:
-                raise InputError(f"{file}: is an input, and would be written over; name another --output")
+                raise InputError(f"{file}: is an input, and would be overwritten; name another --output")
             owner = owners.setdefault(real, path)
             if owner is not path:
                 raise InputError(
@@ -113,7 +113,7 @@ def check_targets(targets):
 
 
 def check_beside(images, output):
-    """Makes sure that no mask that lies beside its image, which may be its truth, would be replaced.
+    """Makes sure that no mask beside its image, which may be its ground truth, is replaced.
 
     Args:
         images: Paths.
@@ -126,7 +126,7 @@ def check_beside(images, output):
         mask = output / f"{path.stem}.png"
         if mask.exists() and mask.resolve().parent == path.resolve().parent:
             raise InputError(
-                f"{mask}: lies beside its image, and would be written over; name another --output"
+                f"{mask}: lies beside its image, and would be overwritten; name another --output"
             )
 
 

@@ -61,7 +61,7 @@ def check_bfloat16():
 
     Raises:
         InputError: The environment keeps oneDNN from what the processor has. TensorFlow looks at the
-            processor, asks oneDNN for a kernel that it then has not, and aborts.
+            processor, asks oneDNN for a kernel that it does not have, and aborts.
     """
     if _is_limited() and "avx512f" in _cpu_words():
         raise InputError(

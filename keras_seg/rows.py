@@ -59,7 +59,7 @@ class LearningRate(NamedTuple):
 
 
 class _Row:
-    """What networks and encoders have in common: a name, a builder and its fixed options."""
+    """What networks and encoders share: a name, a builder and its fixed options."""
 
     name: str
     builder: Callable[..., Any]
@@ -71,18 +71,18 @@ class _Row:
         return partial(self.builder, **self.options) if self.options else self.builder
 
     def default(self, option):
-        """What an option is where it is left out; None if the builder has no such option."""
+        """The default of an option; None if the builder has no such option."""
         parameter = inspect.signature(self.build).parameters.get(option)
         return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
     def check(self, *arguments, **options):
-        """Refuses a row whose name or builder is of no use.
+        """Refuses a row whose name or builder cannot be used.
 
         Args:
             *arguments, **options: What its builder must take.
 
         Raises:
-            InputError: Which says what the row must have.
+            InputError: The message says what the row must have.
         """
         kind = type(self).__name__
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
@@ -92,7 +92,7 @@ class _Row:
         try:
             inspect.signature(self.build).bind(*arguments, **options)
         except (TypeError, ValueError) as error:
-            raise InputError(f"{kind} {self.name}: its builder cannot be called as such ({error})") from None
+            raise InputError(f"{kind} {self.name}: its builder cannot be called that way ({error})") from None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Run:
 
     Attributes:
         path: The folder.
-        config: What `config.json` says: every setting, versions, class names and colors.
+        config: The content of `config.json`: every setting, versions, class names and colors.
     """
 
     path: Path
@@ -39,7 +39,7 @@ class Run:
 
         Raises:
             InputError: There is no such folder, it is no run, or its `config.json` cannot be read or holds
-                what no run has.
+                what runs do not have.
         """
         path = Path(folder)
         _refuse_part_of_a_run(path)
@@ -55,11 +55,11 @@ class Run:
             ) from None
         except OSError as error:
             raise InputError(
-                f"{path / CONFIG}: cannot be read ({error.strerror or error}); see to its permissions"
+                f"{path / CONFIG}: cannot be read ({error.strerror or error}); check its permissions"
             ) from None
         except UnicodeDecodeError as error:
             raise InputError(
-                f"{path / CONFIG}: cannot be read ({error}); mend it, or train the run again"
+                f"{path / CONFIG}: cannot be read ({error}); repair it, or train the run again"
             ) from None
         config = parse_json(path / CONFIG, text)
         check_config(path / CONFIG, config)
@@ -87,12 +87,12 @@ class Run:
 
     @property
     def threshold(self) -> float | None:
-        """The probability from which a pixel is foreground; None where the most probable class wins."""
+        """The probability from which a pixel is foreground; None if the most probable class wins."""
         return self.config.get("threshold")
 
     @property
     def images(self) -> "ImageKind":
-        """What images it takes, an `ImageKind`."""
+        """The `ImageKind` of the images that it takes."""
         # Imports TensorFlow, which listing runs does without.
         from keras_seg.data.samples import RGB, ImageKind
 
@@ -100,7 +100,7 @@ class Run:
 
     @property
     def objects(self) -> tuple[str, ...]:
-        """Names of what the training was given as objects, which no file holds."""
+        """Names of the arguments that were given as Python objects, which no file holds."""
         return tuple(self.config.get("objects") or ())
 
     def dataset(
@@ -238,7 +238,8 @@ class Run:
 
         if not self.best_path.is_file():
             raise InputError(
-                f"{self.best_path}: missing, the training wrote no model yet; go on with --resume {self.path}"
+                f"{self.best_path}: missing, the training has not written a model yet; "
+                f"resume it with --resume {self.path}"
             )
         if "model" in self.objects:  # Of somebody's own, which may hold what ours never do.
             return _load_with_keras(self.best_path)
@@ -246,7 +247,7 @@ class Run:
 
 
 def _door(module, name):
-    """What the rooms above have, looked up on first use: they know runs, and runs need not know them."""
+    """A name of a room above, imported on first use, since those rooms import this one."""
     return getattr(importlib.import_module(module), name)
 
 
@@ -269,4 +270,4 @@ def _refuse_part_of_a_run(path):
     if os.path.exists(path) and not os.path.exists(path / CONFIG):  # noqa: PTH110
         for above in path.absolute().parents[:2]:
             if os.path.isfile(above / CONFIG):  # noqa: PTH113
-                raise InputError(f"{path}: lies in the run {above}, and is none itself; name {above}")
+                raise InputError(f"{path}: is inside the run {above} and is not a run itself; name {above}")

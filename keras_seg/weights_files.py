@@ -1,4 +1,4 @@
-"""Weights files, which may be anybody's: each reads nothing but itself, and at worst ends in one line."""
+"""Weights files from anywhere: each reads only itself, and a bad one ends in a one-line error."""
 
 import io
 import json
@@ -17,7 +17,7 @@ _LOCAL_HEADER = 30  # Bytes, of which the last four are the lengths of the name 
 
 
 @contextmanager
-def reading(path, way_out="get it anew, or save it again"):
+def reading(path, way_out="download it again, or save it again"):
     """Turns whatever goes wrong while a weights file is read into one line: the only place that does.
 
     HDF5, zip, JSON, safetensors and protobuf each fail on damaged files in many exceptions of their own, so

@@ -89,7 +89,10 @@ def test_all_rows_of_a_call_are_registered_or_none():
     ("row", "message"),
     [
         (lambda: Network("my net", fcn), "Network 'my net': a name begins with a letter"),
-        (lambda: Network("mine", lambda classes: None), "Network mine: its builder cannot be called as such"),
+        (
+            lambda: Network("mine", lambda classes: None),
+            "Network mine: its builder cannot be called that way",
+        ),
         (
             lambda: Network("mine", fcn, learning_rate=1e-3),
             "Network mine: learning_rate must be a keras_seg.LearningRate of positive numbers, received 0.0",
@@ -98,7 +101,7 @@ def test_all_rows_of_a_call_are_registered_or_none():
             lambda: Network("mine", fcn, learning_rate=LearningRate(sgd=0.0)),
             "Network mine: learning_rate must be .* received LearningRate",
         ),
-        (lambda: Encoder("mine", lambda: None), "Encoder mine: its builder cannot be called as such"),
+        (lambda: Encoder("mine", lambda: None), "Encoder mine: its builder cannot be called that way"),
         (
             lambda: keras_seg.register(Network("unet", fcn)),
             "Network unet of keras_seg.models.fcn has the name of",

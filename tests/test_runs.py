@@ -38,7 +38,7 @@ def test_a_config_without_permission_does_not_cost_the_run(folder, monkeypatch):
 
     monkeypatch.setattr(Path, "read_text", refuse)
     text = message(Run.open, folder)
-    assert f"{folder / 'config.json'}: cannot be read (Permission denied); see to its permissions" in text
+    assert f"{folder / 'config.json'}: cannot be read (Permission denied); check its permissions" in text
     assert "again" not in text
 
 
@@ -47,7 +47,7 @@ def test_a_file_of_a_run_leads_to_its_folder(folder):
     (folder / "best.keras").touch()
     for name in ("best.keras", "config.json", "export", "export/1"):
         text = message(Run.open, folder / name)
-        assert text == f"{folder / name}: lies in the run {folder}, and is none itself; name {folder}"
+        assert text == f"{folder / name}: is inside the run {folder} and is not a run itself; name {folder}"
         assert Run.open(text.split("; name ")[1]).path == folder
     (folder / "config.json").unlink()
     assert message(Run.open, folder / "best.keras").endswith(

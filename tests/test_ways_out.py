@@ -184,7 +184,7 @@ def test_a_folder_is_mended_as_the_message_says(tmp_path, spoil, way_out, mend):
 
 @pytest.mark.parametrize(
     ("mask", "way_out"),
-    [(IDS, "keep one, unless it shall count twice"), ((IDS + 1) % 3, "keep the pair that is right")],
+    [(IDS, "keep one, unless it should count twice"), ((IDS + 1) % 3, "keep the pair that is right")],
 )
 def test_a_doubtful_image_is_told_and_can_be_taken_out(tmp_path, mask, way_out):
     root = write_folder(tmp_path / "data", 6, masks=IDS, description=NAMED)
@@ -306,7 +306,7 @@ def test_a_run_that_is_there_goes_on_or_is_left_as_the_message_says(tmp_path):
         _refusal(check_output, TrainConfig(output=str(tmp_path))),
         _refusal(Run.open(tmp_path).load_model),
     ):
-        (folder,) = re.findall(r"go on with --resume (\S+)", text)
+        (folder,) = re.findall(r"resume it with --resume (\S+)", text)
         check_output(recorded_config(folder), resume=folder)
     check_output(TrainConfig(output=str(tmp_path / "another")))
 

@@ -51,7 +51,7 @@ class Network:
 def accelerate(model: keras.Model, purpose: str, device: str | None = None) -> keras.Model:
     """Gives a network that has the same outputs sooner, on this machine and for this purpose.
 
-    It is to be run, never saved: layers that a rule of `RULES` replaces are not Keras's any more. For
+    It is to be run, never saved: layers that a rule of `RULES` replaces are no longer Keras's. For
     `"training"` it shares all weights with `model`: what the one learns the other knows. For `"inference"`
     some are combined into new ones, so a model that has learnt since is to be given here again.
 
@@ -82,7 +82,7 @@ def fold_batch_normalization(model: keras.Model) -> keras.Model:
 
 
 def rebuilt(model, rules):
-    """Builds a functional network anew from its own layers and those that rules put in their place."""
+    """Rebuilds a functional network from its own layers and those that rules put in their place."""
     if not hasattr(model, "operations"):
         return model
     plain = keras.Model(model.input, model.output, name=model.name)  # A compiled one would be compiled again.

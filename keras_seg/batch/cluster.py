@@ -59,11 +59,11 @@ class Cluster:
         self.memory = None if workers.address else max(1 << 30, int(free / self.count))
 
     def share(self, value):
-        """Puts something where all workers find it: they get a list of a reference for `ray.get`."""
+        """Puts a value where all workers find it, as a list with a reference for `ray.get`."""
         return [self._ray.put(value)]
 
     def work(self, worker, settings, items):
-        """Lets workers do something with every item.
+        """Runs a worker on every item.
 
         A worker that dies is replaced, and its block is done again.
 
@@ -110,7 +110,7 @@ def connected(workers, run):
         run: `Run` whose model the workers will have.
 
     Raises:
-        InputError: Ray is not installed or does not start, no cluster answers, or it has not as many cores.
+        InputError: Ray is not installed or does not start, no cluster answers, or it has too few cores.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -176,7 +176,7 @@ def run_files(run):
         InputError: The run has no model.
     """
     if not run.best_path.is_file():
-        raise InputError(f"{run.best_path}: missing; go on with --resume {run.path}")
+        raise InputError(f"{run.best_path}: missing; resume it with --resume {run.path}")
     return {name: (run.path / name).read_bytes() for name in (CONFIG, run.best_path.name)}
 
 

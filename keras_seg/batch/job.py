@@ -18,12 +18,12 @@ JOB = "job.json"
 
 
 class Summary(NamedTuple):
-    """What became of a job.
+    """The outcome of a job.
 
     Attributes:
         images: Number of images that were asked for.
-        done: Of them, those whose mask is there.
-        before: Of all, those that an earlier start of the job had come to.
+        done: Images whose mask is there.
+        before: Images that an earlier start of the job had processed.
         failed: One line for each image that failed.
     """
 

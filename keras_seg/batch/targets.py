@@ -52,7 +52,7 @@ class Target:
             self.files.pipe_file(path, contents)  # A store shows an object once it is whole.
         except Exception as error:  # Each store has exceptions of its own.
             raise InputError(
-                f"{self.address}/{name}: cannot be written ({error}); see to its rights"
+                f"{self.address}/{name}: cannot be written ({error}); check its permissions"
             ) from None
 
     def read(self, name):

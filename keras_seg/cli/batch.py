@@ -1,4 +1,4 @@
-"""Labels very many images: several workers, here or on a Ray cluster; a job started again goes on."""
+"""Labels very many images with several workers, here or on a Ray cluster; started again, a job resumes."""
 
 import sys
 from functools import partial

@@ -34,7 +34,9 @@ def run(arguments):
     settings = given_settings(arguments)
     resume, config = (vars(arguments).get(name) for name in ("resume", "config"))
     if resume and config:
-        raise InputError("--config and --resume exclude each other: a run goes on with its own; drop one")
+        raise InputError(
+            "--config and --resume exclude each other: a run resumes with its own settings; drop one"
+        )
     import_tensorflow("training")
     from keras_seg.training import TrainConfig, train
 

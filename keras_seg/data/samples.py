@@ -31,7 +31,7 @@ def split_name(spelling: str, source: Any) -> str:
     for name, spellings in SPLITS.items():
         if spelling in spellings:
             return name
-    raise InputError(f"{source}: {spelling!r} is no split; the splits are {', '.join(SPLITS)}.")
+    raise InputError(f"{source}: {spelling!r} is not a split; the splits are {', '.join(SPLITS)}.")
 
 
 def default_names(count: int) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ def _check_normalization(arrays, path):
 
 
 class Rebuild:
-    """Makes the layers of a network anew and calls them, where Keras clones it.
+    """Recreates the layers of a network and calls them, where Keras clones it.
 
     Args:
         names: Of `layer_names`.

@@ -15,10 +15,10 @@ PAD_LAYER = "pad1"  # Puts pixels around the image: 100 in the original FCNs.
 class Pyramid(NamedTuple):
     """Feature maps of an encoder's five stages, finest first.
 
-    They count stages, not strides: with dilation several stages share a stride.
+    They count stages, not strides: with dilation, several stages share a stride.
 
     Attributes:
-        c1, c2, c3, c4, c5: What each stage passes on; `c1` is None of an encoder without a map at stride 2.
+        c1, c2, c3, c4, c5: The output of each stage; `c1` is None of an encoder without a map at stride 2.
         before_pools: The five maps before the pools that end the stages, twice as fine; empty for an encoder
             whose stages do not end so.
     """
@@ -37,7 +37,7 @@ class Pyramid(NamedTuple):
 
 
 def mark_encoder(image: Tensor, maps: Iterable[Tensor]) -> None:
-    """Notes in a network's first layer which of its layers are the encoder, so that a file says it too.
+    """Records in a network's first layer which of its layers are the encoder, so that files keep it.
 
     Args:
         image: The network's input, which a layer `Preprocessing` reads.
@@ -57,13 +57,13 @@ def encoder_layers(network: keras.Model, stages: int | None = None) -> list[str]
 
     Args:
         network: A network of `build_model`, new or loaded.
-        stages: How many of its stages, from the image on; None for all.
+        stages: How many of its stages, from the image on; None: all.
 
     Returns:
         Their names.
 
     Raises:
-        InputError: The network does not say which they are, or has fewer stages.
+        InputError: The network does not record which they are, or has fewer stages.
     """
     first, ends = _preprocessing(network), _stage_ends(network)
     if stages is not None and not 1 <= stages <= len(ends):
@@ -112,8 +112,8 @@ def freeze_encoder(model: keras.Model, frozen: bool = True, *, stages: int | Non
 
     Args:
         model: A network of `build_model`.
-        frozen: False to let the encoder learn again.
-        stages: How many of its stages, from the image on; None for all.
+        frozen: False to unfreeze it.
+        stages: How many of its stages, from the image on; None: all.
 
     Returns:
         The names of the layers that were changed.

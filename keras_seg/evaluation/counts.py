@@ -118,7 +118,7 @@ def calibration_error(calibration):
 def intervals(images, seed=0):
     """95 % confidence intervals by bootstrap over the images (Efron, 1979).
 
-    The data set is drawn anew from its images, with repetition, `RESAMPLES` times; between the bounds lie
+    The data set is resampled from its images, with repetition, `RESAMPLES` times; between the bounds lie
     95 % of the figures of these.
 
     Args:

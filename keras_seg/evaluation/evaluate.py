@@ -1,4 +1,4 @@
-"""A model on a data set: the figures of FCN's `score.py` and more.
+"""A model on a data set: the metrics of FCN's `score.py` and more.
 
 Long, Shelhamer and Darrell, 2015 (arXiv:1411.4038), section 5.
 """

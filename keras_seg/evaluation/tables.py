@@ -1,4 +1,4 @@
-"""The figures of an evaluation for a reader and for a program."""
+"""The metrics of an evaluation, for a reader and for a program."""
 
 import io
 import json
@@ -57,7 +57,7 @@ def fraction(value):
 
 
 def write_metrics(path: PathLike, metrics: Mapping[str, Any]) -> None:
-    """Writes the figures as JSON; a name that ends in .csv gets the classes, a line each.
+    """Writes the metrics as JSON; a name that ends in .csv gets the classes, a line each.
 
     Raises:
         InputError: the file cannot be written.

@@ -44,7 +44,7 @@ class _MaskAndConfidence(NamedTuple):
 
 
 class Prediction(_MaskAndConfidence):
-    """What a model says about an image: `mask, confidence = predictor.predict(image)`.
+    """What a model predicts for an image: `mask, confidence = predictor.predict(image)`.
 
     Attributes:
         mask: class ids [H, W], uint8 for up to 255 classes, else uint16.
@@ -59,7 +59,7 @@ class Prediction(_MaskAndConfidence):
     def seen(
         self, image: np.ndarray, classes: Sequence[str] | None, colors: np.ndarray | None
     ) -> "Prediction":
-        """Returns itself, once it knows what it is of."""
+        """Returns itself, with the image, class names and colors that it is drawn with."""
         self.image, self.classes, self.colors = image, classes, colors
         return self
 

@@ -108,7 +108,7 @@ def _frames(capture, source):
     is_read, first = capture.read()
     if not is_read:
         if isinstance(source, int):
-            raise InputError(f"camera {source}: gives no image; check its number and its plug")
+            raise InputError(f"camera {source}: returns no image; check its number and its plug")
         raise InputError(f"{source}: is no video that OpenCV can read; encode it as H.264 in MP4")
 
     def frames():

@@ -1,4 +1,4 @@
-"""Pooling that Keras has not: by indices, and to a fixed number of bins."""
+"""Pooling that Keras lacks: by indices, and to a fixed number of bins."""
 
 from collections.abc import Sequence
 from typing import Any

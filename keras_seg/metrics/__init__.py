@@ -1,4 +1,4 @@
-"""How well predicted masks fit the truth; every figure leaves the ignored pixels out."""
+"""How well predicted masks match the ground truth; every metric leaves ignored pixels out."""
 
 from keras_seg.metrics.boundary import boundary_counts, boundary_iou, boundary_scores
 from keras_seg.metrics.confusion import FIGURES, ConfusionMatrixMetric, scores

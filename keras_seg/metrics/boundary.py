@@ -67,7 +67,7 @@ def _boundary(mask, distance):
 
 
 def boundary_scores(counts: Any) -> dict[str, Any]:
-    """The figures of `boundary_counts` that were added up over a data set.
+    """The scores of `boundary_counts` that were added up over a data set.
 
     Returns:
         A dict of fractions: `mean_boundary_iou`, and the array `boundary_iou` `[C]`, NaN for a class that is

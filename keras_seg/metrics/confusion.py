@@ -37,7 +37,7 @@ def _ratios(hits, truth, predicted):
 
 
 def scores(matrix: Any) -> dict[str, Any]:
-    """The figures of a confusion matrix, and those of each class.
+    """The metrics of a confusion matrix, and those of each class.
 
     Args:
         matrix: Pixel counts `[C, C]`, row = truth, column = prediction, ignored pixels left out.

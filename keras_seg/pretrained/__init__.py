@@ -29,7 +29,7 @@ _NAMED = 8  # Layers that the answer, which stays one line, names of each kind.
 def load_weights(model: keras.Model, source: PathLike) -> str:
     """Gives a network weights from a file: its own, its reference's, or its image classifier's.
 
-    Where the file's number of classes is another, the score layers start anew.
+    Where the file has another number of classes, the score layers are re-initialized.
 
     Args:
         model: `keras.Model` of `build_model`; untouched unless everything fits.
@@ -37,7 +37,7 @@ def load_weights(model: keras.Model, source: PathLike) -> str:
             package), `.pth` or `.safetensors` (PyTorch's) or `.caffemodel` file.
 
     Returns:
-        One line that says how many layers were loaded, which start anew, and what was left aside.
+        One line that says how many layers were loaded, which were re-initialized, and what was not used.
 
     Raises:
         InputError: The file is missing, unreadable, of another network, of other shapes, or was trained
@@ -46,9 +46,11 @@ def load_weights(model: keras.Model, source: PathLike) -> str:
     path = Path(source)
     suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
     if suffix is None:
-        raise InputError(f"{path} is no weights file by its name. It may end with {', '.join(SUFFIXES)}.")
+        raise InputError(
+            f"{path} does not have a weights file's suffix. It may end with {', '.join(SUFFIXES)}."
+        )
     if not path.is_file():
-        raise InputError(f"{path} does not exist or is no file. Give the path of a weights file.")
+        raise InputError(f"{path} does not exist or is not a file. Give the path of a weights file.")
     with reading(path):
         loaded = _LOADERS[suffix](model, path)
     fresh = {*loaded.reset, *loaded.anew}
@@ -56,15 +58,15 @@ def load_weights(model: keras.Model, source: PathLike) -> str:
     line = f"{model.name}: loaded {count} layers from {path}"
     if loaded.reset:
         classes = f"{loaded.file_classes} classes there, {num_logits(model)} here"
-        line += f"; start anew because of {classes}: {_list(loaded.reset)}"
+        line += f"; re-initialized because of {classes}: {_list(loaded.reset)}"
     if loaded.adapted:
         name, channels = loaded.adapted
         how = "summed" if model.inputs[0].shape[-1] == 1 else "repeated and scaled"
         line += f"; {name} has {channels} channels there, {how} for {model.inputs[0].shape[-1]} here"
     if loaded.anew:
-        line += f"; start anew because they are not in the file: {_list(loaded.anew)}"
+        line += f"; re-initialized because the file does not have them: {_list(loaded.anew)}"
     if loaded.aside:
-        line += f"; left aside: {_list(loaded.aside)}"
+        line += f"; unused: {_list(loaded.aside)}"
     return line + "."
 
 

@@ -14,13 +14,13 @@ _LISTED = 6  # Names of each kind in an error, which stays one line.
 
 
 class Loaded(NamedTuple):
-    """What became of a model's layers.
+    """What happened to a model's layers.
 
     Attributes:
-        reset: Names of those that start anew because the file's number of classes is another.
+        reset: Names of those that are re-initialized because the file has another number of classes.
         file_classes: That number; None if nothing was reset.
-        anew: Names of those that start anew because the file has them not.
-        aside: Names of the file's layers that the model has not.
+        anew: Names of those that are re-initialized because the file lacks them.
+        aside: Names of the file's layers that the model lacks.
         adapted: `(name, channels in the file)` of the first convolution where the model's images have others;
             None where it is as in the file.
     """
@@ -59,7 +59,7 @@ def assign(
             another shape.
 
     Returns:
-        `Loaded`, with `keep` as `anew`; `aside` is an auxiliary head that the model has not.
+        `Loaded`, with `keep` as `anew`; `aside` is an auxiliary head that the model lacks.
 
     Raises:
         InputError: A name is missing or left over, a shape differs, or the numbers are no floats.

@@ -72,7 +72,7 @@ def read_caffemodel(path):
         if layer.blobs
     }
     if not layers:
-        raise InputError(f"{path} holds no layer with weights: not a .caffemodel file. Get it anew.")
+        raise InputError(f"{path} holds no layer with weights: not a .caffemodel file. Download it again.")
     return layers
 
 

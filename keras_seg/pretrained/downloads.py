@@ -25,7 +25,7 @@ _BLOCK = 1 << 20
 def download(file, folder):
     """Downloads a published file, whole and with its checksum, or not at all.
 
-    What arrives lies in `NAME.part` until it is complete. A transfer that breaks off goes on from there, at
+    What arrives lies in `NAME.part` until it is complete. A transfer that breaks off resumes from there, at
     once or when it is asked for again; one process at a time downloads to a folder.
 
     Args:

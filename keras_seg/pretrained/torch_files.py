@@ -22,7 +22,7 @@ def read_safetensors(path):
     """Reads a `.safetensors` file as `{key: LazyArray}`.
 
     Raises:
-        ValueError: A tensor is of a type that NumPy has not.
+        ValueError: A tensor is of a type that NumPy lacks.
     """
     file = safe_open(path, framework="numpy")
     return {key: _safe_tensor(file, key) for key in file.keys()}  # noqa: SIM118  (no Mapping)

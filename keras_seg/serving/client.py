@@ -23,7 +23,7 @@ SCHEMES = ("", "grpc", "grpcs", "http", "https")
 
 
 class Answer(NamedTuple):
-    """What a server says about an image, as `inference.Prediction` but for the confidence's type.
+    """A server's prediction for an image, like `inference.Prediction` but for the type of the confidence.
 
     Attributes:
         mask: uint8 class ids [H, W].
@@ -35,11 +35,11 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """A model at a server; to be used by several threads at once, or as a context.
+    """A model at a server; can be shared by threads, and used as a context manager.
 
     A request that finds no server is sent again after a pause that doubles; one that is refused or takes too
-    long is not. No response is believed: each is measured by the size of its image and by the number of the
-    model's classes, for which `labels` is asked once, and a wrong one is a ServerError.
+    long is not. No response is trusted: each is checked against the size of its image and the number of the
+    model's classes, which is asked for once by `labels`, and a wrong one is a ServerError.
 
     Args:
         address: `HOST:PORT` for gRPC (TensorFlow Serving's port 8500), `http://HOST:PORT` for REST (8501);
@@ -47,10 +47,10 @@ class Client:
         model: the model's name at the server, where the address does not say it.
         timeout: seconds for each request: connecting, sending, the whole response, and all tries.
         retries: tries after the first.
-        in_flight: requests that wait for an answer at once in the methods that take many images.
+        in_flight: requests that are sent at once by the methods that take many images.
 
     Raises:
-        InputError: the address is none, or no model is named.
+        InputError: the address cannot be read, or names no model.
     """
 
     def __init__(
@@ -242,7 +242,7 @@ def _parse(address):
     except ValueError:
         known = False
     if not known:
-        raise InputError(f"{address}: is no address; write HOST:PORT/MODEL or http://HOST:PORT/MODEL")
+        raise InputError(f"{address}: is not an address; write HOST:PORT/MODEL or http://HOST:PORT/MODEL")
     return parts.scheme, parts.netloc, parts.path.strip("/") or None
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a client and TensorFlow Serving, each as one line with the way out."""
+"""Errors between a client and TensorFlow Serving, each one line with a remedy."""
 
 from contextlib import contextmanager
 
@@ -22,7 +22,7 @@ _ADVICE = {
     INVALID: ("refuses the request", "see docs/reference/signatures.md for what each signature takes"),
     TIMEOUT: ("gave no answer in time", "allow more with --timeout, or send smaller images"),
     NOT_FOUND: ("does not have the model", "name it as HOST:PORT/MODEL, or wait until it is loaded"),
-    EXHAUSTED: ("has not enough memory for the request", "send smaller images or use `tiled`"),
+    EXHAUSTED: ("is out of memory for the request", "send smaller images or use `tiled`"),
     UNIMPLEMENTED: ("does not speak TensorFlow Serving's protocol", "check the host and port"),
     UNAVAILABLE: ("cannot be reached", "start it, or check the host and port"),
     WRONG: ("sent a wrong response", "check that it serves an export of keras_seg, and what lies between"),
@@ -35,7 +35,7 @@ _WRONG_PORT = {
 
 
 class ServerError(InputError):
-    """A request that got no answer, or a wrong one.
+    """A request that got no response, or a wrong one.
 
     Attributes:
         code: gRPC's status code; 3 (INVALID_ARGUMENT) where the request itself is at fault.
@@ -49,7 +49,7 @@ class ServerError(InputError):
 
 @contextmanager
 def blaming(address, what=""):
-    """Turns a ValueError about a response, or `what` in it, into the ServerError of its server."""
+    """Turns a ValueError about a response, or about `what` in it, into a ServerError."""
     try:
         yield
     except ServerError:

@@ -135,7 +135,7 @@ def run_images(run, split, count):
         List of uint8 RGB [H, W, 3].
 
     Raises:
-        InputError: the data is not there any more.
+        InputError: the data is no longer there.
     """
     try:
         # Whose classes may have been given other names since.

@@ -103,7 +103,7 @@ def _drawing(path, mask, classes, colors):
 
     image = read_image(path)
     if image.shape[:2] != mask.shape:
-        raise InputError(f"{path}: its EXIF orientation is damaged; save it anew, or leave --overlay out")
+        raise InputError(f"{path}: its EXIF orientation is damaged; save it again, or drop --overlay")
     return palette.with_legend(palette.overlay(image, mask, colors), classes, colors, mask)
 
 

@@ -119,7 +119,7 @@ def _train(config, replicas, resume, asks_for_epochs, report, held, objects):
             replicas.wait()
         except StoppedError as stopped:
             report("")  # The progress bar has not ended its line.
-            report(f"stopped; {run.path} holds the best model so far, go on with --resume {run.path}")
+            report(f"stopped; {run.path} holds the best model so far, resume it with --resume {run.path}")
             stopped.leave()
     return run
 

@@ -64,8 +64,8 @@ def train(
 
     Raises:
         InputError: A setting, the data, the weights or the output folder are not what they should be, another
-            process trains the run, memory does not suffice, the disk is full, the loss is not a finite number
-            any more, or another worker is gone; what was written before is still good.
+            process trains the run, memory ran out, the disk is full, the loss became NaN or infinite, or
+            another worker is gone; what was written before is still good.
         KeyboardInterrupt: After Ctrl-C, and after the best model and the state were written.
         SystemExit: Likewise after SIGTERM, with status 143.
     """
@@ -100,6 +100,6 @@ def _check_resumed(config, settings):
     surplus = sorted(flag_of(name) for name in settings.keys() - set(WITH_RESUME))
     if surplus or config is not None:
         raise InputError(
-            f"{', '.join(surplus) or 'config'}: --resume goes on with the run's own settings; only --epochs, "
+            f"{', '.join(surplus) or 'config'}: --resume uses the run's own settings; only --epochs, "
             "--checkpoint-every and --distribute go with it"
         )

@@ -170,7 +170,7 @@ def test_a_job_labels_as_the_predictor_does_and_goes_on(tmp_path, run, engine, c
     assert main([*command, *flags]) == 2
     captured = capsys.readouterr()
     assert "12 of 13 images labeled" in captured.out
-    assert "zz.jpg: is no image that can be read here" in captured.err
+    assert "zz.jpg: is not an image that can be read here" in captured.err
 
     rows = {row["path"]: row for row in parquet.read_table(output / "manifest.parquet").to_pylist()}
     assert len(rows) == 13

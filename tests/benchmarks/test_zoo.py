@@ -83,7 +83,7 @@ def test_what_is_trained_is_passed_over(zoo):
 
 def test_a_stopped_zoo_stops_its_training_and_counts_both_parts(stopped, zoo):
     assert stopped.status == 128 + signal.SIGTERM
-    assert "go on with --resume" in stopped.files["unet.log"]
+    assert "resume it with --resume" in stopped.files["unet.log"]
     assert "zoo.csv" not in stopped.files
 
     first, both = json.loads(stopped.files["unet.json"]), json.loads((zoo[0] / "unet.json").read_text())

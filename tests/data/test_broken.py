@@ -77,7 +77,7 @@ def _subfolders(root):
 
 
 DEFECTS = {
-    "a text file named .png": (_file("masks/3.png", "text"), r"masks/3\.png: is no image .*b'text'"),
+    "a text file named .png": (_file("masks/3.png", "text"), r"masks/3\.png: is not an image .*b'text'"),
     "an empty image": (_file("images/3.jpg", b""), r"images/3\.jpg: is empty \(0 bytes\)"),
     "a truncated mask": (
         _file("masks/3.png", png(MASK)[:-20]),
@@ -89,7 +89,8 @@ DEFECTS = {
     "a mask on its side": (_mask(MASK.T), r"masks/3\.png: is 48 x 64 pixels, .* on its side; turn the mask"),
     "a color mask": (
         _file("masks/3.png", encode(COLORS[MASK])),
-        r"masks/3\.png: is a color image: 2048 pixels are such as RGB \(128, 0, 0\); .*--mask-colors FILE",
+        r"masks/3\.png: is a color image: 2048 pixels have colors such as RGB \(128, 0, 0\); "
+        r".*--mask-colors FILE",
     ),
     "a value beyond the classes": (
         _mask(np.where(MASK == 2, 99, MASK)),

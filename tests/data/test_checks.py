@@ -39,9 +39,9 @@ def test_a_sound_folder_passes(folder):
         (
             "images/3.jpg",
             b"hello, world",
-            r"3\.jpg: is no image .*b'hello, world'.*convert it to JPEG or PNG",
+            r"3\.jpg: is not an image .*b'hello, world'.*convert it to JPEG or PNG",
         ),
-        ("masks/3.png", b"hello, world", r"3\.png: is no image .*b'hello, world'"),
+        ("masks/3.png", b"hello, world", r"3\.png: is not an image .*b'hello, world'"),
         ("images/3.jpg", _truncated(".jpg"), r"3\.jpg: is a truncated or damaged JPEG \(\d+ bytes\)"),
         ("images/3.jpg", _truncated(".png"), r"3\.jpg: is a truncated or damaged PNG"),
         ("masks/3.png", _truncated(".png"), r"3\.png: is a truncated or damaged PNG"),
@@ -51,7 +51,11 @@ def test_a_sound_folder_passes(folder):
             encode(picture(), ".jpg"),
             r"3\.png: is a JPEG, whose compression .* save masks as PNG",
         ),
-        ("masks/3.png", encode(picture()), r"3\.png: is a color image: \d+ pixels are such as RGB \("),
+        (
+            "masks/3.png",
+            encode(picture()),
+            r"3\.png: is a color image: \d+ pixels have colors such as RGB \(",
+        ),
         ("masks/3.png", png(MASK[:, :15]), r"3\.png: is 15 x 12 pixels, but .*3\.jpg is 16 x 12"),
         (
             "images/3.jpg",

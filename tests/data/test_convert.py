@@ -231,7 +231,7 @@ def test_the_pairs_of_a_split_are_not_replaced(labelme, tmp_path, capsys):
 @pytest.mark.parametrize("split", ["../../evil", "", "dev"])
 def test_a_split_of_another_name_is_refused(labelme, tmp_path, split, capsys):
     assert main(["convert", str(labelme), "--output", str(tmp_path / "out"), "--split", split]) == 2
-    assert f"--split: {split!r} is no split; the splits are train, val, test" in capsys.readouterr().err
+    assert f"--split: {split!r} is not a split; the splits are train, val, test" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

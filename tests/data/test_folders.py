@@ -212,7 +212,7 @@ def _description(text):
         (_description('{"splits": {"train": 3}}'), r"'splits' must be like"),
         (
             _description('{"splits": {"train": "a.csv", "dev": "b.csv"}}'),
-            r"dataset\.json: 'dev' is no split; the splits are train, val, test",
+            r"dataset\.json: 'dev' is not a split; the splits are train, val, test",
         ),
         (
             _description('{"splits": {"val": "a.csv", "valid": "b.csv"}}'),

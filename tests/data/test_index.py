@@ -204,7 +204,7 @@ def test_what_cannot_be_read_is_tried_again(tmp_path):
     path.write_bytes(bytes(len(content)))
     _age(root)
     for _ in range(2):
-        with pytest.raises(InputError, match=r"3\.jpg: is no image"):
+        with pytest.raises(InputError, match=r"3\.jpg: is not an image"):
             check_dataset(load_dataset(root))
     path.write_bytes(content)
     _age(root)

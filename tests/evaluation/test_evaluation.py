@@ -409,7 +409,7 @@ def test_only_the_split_that_is_evaluated_is_looked_at(make_run, shapes, half_br
     with pytest.raises(InputError, match=r"alone\.png: has no mask"):
         evaluate_run(run, half_broken, "train")
     (half_broken / "images" / "train" / "alone.png").unlink()
-    with pytest.raises(InputError, match="is no image"):
+    with pytest.raises(InputError, match="is not an image"):
         evaluate_run(run, half_broken, "train")
 
 

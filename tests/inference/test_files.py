@@ -261,7 +261,7 @@ def test_two_pictures_of_one_stem_are_refused_before_anything_is_written(photo, 
 
 def test_a_mask_never_replaces_an_input(photo, tmp_path):
     before = photo.read_bytes()
-    with pytest.raises(InputError, match="would be written over"):
+    with pytest.raises(InputError, match="would be overwritten"):
         predict([photo], tmp_path / "." / "inner" / "..")
     assert photo.read_bytes() == before
 

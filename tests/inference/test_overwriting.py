@@ -50,7 +50,7 @@ def video(path, frames=3):
 def test_no_output_replaces_an_input(name, wanted, tmp_path):
     paths = [picture(tmp_path / name), picture(tmp_path / "in" / "b.png")]
     before = paths[0].read_bytes()
-    with pytest.raises(InputError, match="is an input, and would be written over"):
+    with pytest.raises(InputError, match="is an input, and would be overwritten"):
         predict_all(paths, tmp_path, **wanted)
     assert paths[0].read_bytes() == before
 
@@ -86,7 +86,7 @@ def test_a_video_s_answer_never_replaces_another_input(run, tmp_path, capsys):
     before = paths[1].read_bytes()
     argv = ["predict", "--run", run.path, *paths, "--output", tmp_path]
     assert main([str(word) for word in argv]) == 2
-    assert "is an input, and would be written over" in capsys.readouterr().err
+    assert "is an input, and would be overwritten" in capsys.readouterr().err
     assert paths[1].read_bytes() == before
 
 

@@ -95,7 +95,7 @@ def test_what_is_no_video_is_one_line_and_leaves_nothing(tmp_path):
 def test_a_video_is_never_written_over(video, tmp_path):
     source = video.rename(tmp_path / "walk.webm")
     before = source.read_bytes()
-    with pytest.raises(InputError, match="would be written over"):
+    with pytest.raises(InputError, match="would be overwritten"):
         predict_video(Threshold(), source, tmp_path)
     assert source.read_bytes() == before
 

@@ -138,13 +138,13 @@ def test_predictions_are_left_aside_by_a_segmentation_network(published):
     model = narrow_convolutional(last="score_fr", classes=3)
     assert load_weights(model, published) == (
         f"narrow: loaded 15 layers from {published}; "
-        "start anew because they are not in the file: score_fr; left aside: predictions."
+        "re-initialized because the file does not have them: score_fr; unused: predictions."
     )
 
 
 def test_a_network_without_dense_layers_takes_the_convolutions(published):
     line = load_weights(narrow_convolutional((), "score", 2), published)
-    assert line.endswith("not in the file: score; left aside: fc1, fc2, predictions.")
+    assert line.endswith("not in the file: score; unused: fc1, fc2, predictions.")
 
 
 def test_the_file_without_its_top_leaves_the_dense_layers_fresh(tmp_path, dense):
@@ -154,13 +154,13 @@ def test_the_file_without_its_top_leaves_the_dense_layers_fresh(tmp_path, dense)
     line = load_weights(narrow_convolutional(), path)
     assert line == (
         f"narrow: loaded 13 layers from {path}; "
-        "start anew because they are not in the file: fc6, fc7, predictions."
+        "re-initialized because the file does not have them: fc6, fc7, predictions."
     )
 
 
 def test_the_classifiers_own_layer_starts_anew_for_other_classes(published):
     line = load_weights(narrow_convolutional(classes=3), published)
-    assert line.endswith("start anew because of 10 classes there, 3 here: predictions.")
+    assert line.endswith("re-initialized because of 10 classes there, 3 here: predictions.")
 
 
 def test_largefov_takes_every_third_pixel_and_every_fourth_map(tmp_path, dense):
@@ -228,7 +228,9 @@ def test_the_keras_resnet50_file_gives_its_encoder(tmp_path):
     write_published(path, weights_of(resnet), "kernel")
     model = build_model("deeplabv2", 2, encoder="resnet50_keras", output_stride=32, preprocessing="none")
     line = load_weights(model, path)
-    assert line.startswith(f"deeplabv2: loaded 106 layers from {path}; start anew because they are not")
+    assert line.startswith(
+        f"deeplabv2: loaded 106 layers from {path}; re-initialized because the file does not"
+    )
     image = noise(1, 64, 96, 3)
     features = keras.Model(model.input, model.get_layer("conv5_block3_relu3").output)
     assert relative_error(np.asarray(features(image)), np.asarray(resnet(image))) < 1e-4
@@ -262,8 +264,8 @@ def test_a_torchvision_resnet50_gives_its_encoder(tmp_path, fcn_resnet50):
     path = tmp_path / "resnet50.safetensors"
     save_file(tensors, path)
     assert load_weights(fcn_resnet50, path) == (
-        f"fcn_resnet50: loaded 106 layers from {path}; start anew because they are not in the file: "
-        "head_conv, head_bn, head_score; left aside: fc."
+        f"fcn_resnet50: loaded 106 layers from {path}; re-initialized because the file does not have them: "
+        "head_conv, head_bn, head_score; unused: fc."
     )
     expected = tensors["layer4.0.downsample.0.weight"][3, 5, 0, 0]
     assert fcn_resnet50.get_layer("layer4_0_downsample_0").kernel[0, 0, 5, 3] == expected
@@ -299,6 +301,6 @@ def test_keras_vgg16_equals_fcns_converted_layers(tmp_path, record_property):
         record_property(f"error at {side}", float(error))
         assert error < 1e-4
     fcn = build_model("fcn8", 21)
-    assert load_weights(fcn, path).endswith("left aside: predictions.")
+    assert load_weights(fcn, path).endswith("unused: predictions.")
     for name in ("fc6", "fc7"):
         np.testing.assert_array_equal(fcn.get_layer(name).kernel, model.get_layer(name).kernel)

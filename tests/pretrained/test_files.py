@@ -57,7 +57,7 @@ def test_score_layers_start_anew_for_other_classes(tmp_path, original, name):
     model = build_model("unet", 5, **NARROW)
     line = load_weights(model, path)
     assert line == (
-        f"unet: loaded 36 layers from {path}; start anew because of 3 classes there, 5 here: logits."
+        f"unet: loaded 36 layers from {path}; re-initialized because of 3 classes there, 5 here: logits."
     )
 
 

@@ -132,7 +132,7 @@ def segnet():
 def test_segnets_published_files_fit_whatever_the_number_of_classes(tmp_path, segnet, classes):
     path, blobs = tmp_path / "segnet.caffemodel", segnet_blobs(classes)
     write_caffemodel(path, blobs)
-    anew = "" if classes == 12 else "; start anew because of 5 classes there, 12 here: logits"
+    anew = "" if classes == 12 else "; re-initialized because of 5 classes there, 12 here: logits"
     assert load_weights(segnet, path) == f"segnet: loaded {50 if anew else 51} layers from {path}{anew}."
     last = segnet.get_layer("decoder1_2_conv").kernel
     np.testing.assert_array_equal(last, blobs["conv1_2_D"][0].transpose(2, 3, 1, 0))
@@ -204,7 +204,7 @@ def test_a_caffemodel_of_other_classes_gives_all_but_the_scores(tmp_path, name):
     model = build_narrow(name, 5)
     line = load_weights(model, path)
     scores = [layer.name for layer in model.layers if layer.weights and "score" in layer.name]
-    head, _, listed = line.rstrip(".").partition("; start anew because of 21 classes there, 5 here: ")
+    head, _, listed = line.rstrip(".").partition("; re-initialized because of 21 classes there, 5 here: ")
     assert head.startswith(f"{name}: loaded ") and "\n" not in line
     assert set(listed.split(", ")) == set(scores)
 
@@ -234,12 +234,12 @@ def torchvision_file(tmp_path_factory):
 
 def test_an_auxiliary_head_is_left_aside_by_a_network_without(torchvision_file):
     line = load_weights(build_narrow("fcn_resnet50", 21), torchvision_file)
-    assert line.endswith(f"from {torchvision_file}; left aside: aux_conv, aux_bn, aux_score.")
+    assert line.endswith(f"from {torchvision_file}; unused: aux_conv, aux_bn, aux_score.")
 
 
 def test_both_heads_start_anew_for_other_classes(torchvision_file):
     line = load_weights(build_narrow("fcn_resnet50", 5, aux_head=True), torchvision_file)
-    assert line.endswith("; start anew because of 21 classes there, 5 here: aux_score, head_score.")
+    assert line.endswith("; re-initialized because of 21 classes there, 5 here: aux_score, head_score.")
 
 
 def test_a_file_without_the_auxiliary_head_is_refused_by_a_network_with(tmp_path):

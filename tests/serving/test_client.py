@@ -146,7 +146,7 @@ FAILURES = {
     "UNAVAILABLE": ("cannot be reached (the reason); start it, or check the host and port", 3),
     "INVALID_ARGUMENT": ("refuses the request (the reason); see docs/reference/signatures.md", 1),
     "NOT_FOUND": ("does not have the model (the reason); name it as HOST:PORT/MODEL", 1),
-    "RESOURCE_EXHAUSTED": ("has not enough memory for the request (the reason); send smaller images", 1),
+    "RESOURCE_EXHAUSTED": ("is out of memory for the request (the reason); send smaller images", 1),
     "UNIMPLEMENTED": (
         "does not speak TensorFlow Serving's protocol (the reason); check the host and port",
         1,
@@ -220,7 +220,7 @@ def test_several_requests_are_in_flight_and_answers_come_in_order():
 
 @pytest.mark.parametrize("address", ["localhost", "localhost:x/m", "ftp://localhost:1/m", ":8500/m", ""])
 def test_what_is_no_address_is_told(address):
-    with pytest.raises(InputError, match="is no address; write HOST:PORT/MODEL"):
+    with pytest.raises(InputError, match="is not an address; write HOST:PORT/MODEL"):
         Client(address)
 
 

@@ -288,8 +288,8 @@ def test_a_setting_out_of_range_is_refused_by_its_name(settings, text):
         ("add --model-option preprocessing=torch", "add model_options={'preprocessing': 'torch'}"),
         ("--model-option: unet has no option", "model_options: unet has no option"),
         (
-            "a b: is full; go on with --resume a b",
-            "a b: is full; go on with train(resume='a b')",
+            "a b: is full; resume it with --resume a b",
+            "a b: is full; resume it with train(resume='a b')",
         ),
         ("predict in windows (--sliding 512 512)", "predict in windows (--sliding 512 512)"),
         ("a--epochs/b: --val-images 3 takes fewer", "a--epochs/b: val_images 3 takes fewer"),

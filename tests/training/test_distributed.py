@@ -238,7 +238,7 @@ def test_a_signal_to_one_worker_stops_all_after_the_same_batch(folder, tmp_path)
     processes = start_two(CHILD, 1, json.dumps(settings_for(folder, run, **more)))
     answers = send_after(processes, run, 2, 1, signal.SIGTERM)
     assert [status for status, _, _ in answers] == [128 + signal.SIGTERM] * 2, answers
-    assert f"go on with --resume {run}" in answers[0][1]
+    assert f"resume it with --resume {run}" in answers[0][1]
 
 
 @pytest.mark.long

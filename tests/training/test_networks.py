@@ -140,7 +140,7 @@ def test_a_stage_starts_where_the_one_before_ended(stage):
     run, coarse = stage
     fine = build_model("fcn16", 3, fc_filters=16)
     line = load_stage(fine, run.path)
-    assert line.startswith(f"fcn16: took 8 layers from {run.path}; start anew: ")
+    assert line.startswith(f"fcn16: took 8 layers from {run.path}; re-initialized: ")
     assert set(line.rpartition(": ")[2].split(", ")) == {"score_pool4", "upscore2", "upscore16"}
     for layer in ("block5_conv1", "fc7", "score_fr"):
         for found, expected in zip(

@@ -122,12 +122,12 @@ def test_a_stopped_run_is_usable_and_goes_on_to_the_same_bits(
     folder = tmp_path / "run"
     settings = config(shapes_folder, folder, **EAGER)
     lines, _ = stop(monkeypatch, signal.SIGINT, "on_train_batch_begin", 7, KeyboardInterrupt, config=settings)
-    assert f"go on with --resume {folder}" in lines[-1]
+    assert f"resume it with --resume {folder}" in lines[-1]
     assert Predictor(folder).predict(np.zeros((8, 8, 3), "uint8")).mask.shape == (8, 8)
     assert newest_state(folder / "checkpoints", print)[1].step == 7
 
     lines, ended = stop(monkeypatch, signal.SIGTERM, "on_test_batch_begin", 1, SystemExit, resume=folder)
-    assert ended.code == 143 and f"go on with --resume {folder}" in lines[-1]
+    assert ended.code == 143 and f"resume it with --resume {folder}" in lines[-1]
     progress = newest_state(folder / "checkpoints", print)[1]
     assert progress.step == 8 and progress.validation_is_pending
 
@@ -192,8 +192,8 @@ def test_a_full_disk_keeps_the_last_checkpoint(eager, shapes_folder, tmp_path, m
     with pytest.raises(InputError) as error:
         train(config(shapes_folder, folder, checkpoint_every="2", **EAGER), report=print)
     assert "cannot be written (No space left on device)" in str(error.value)
-    assert f"then go on with --resume {folder}" in error.value.command_line
-    assert f"then go on with train(resume={str(folder)!r})" in str(error.value)
+    assert f"then resume it with --resume {folder}" in error.value.command_line
+    assert f"then resume it with train(resume={str(folder)!r})" in str(error.value)
     assert len(str(error.value).splitlines()) == 1
     path, progress = newest_state(folder / "checkpoints", print)
     assert progress.step >= 2
@@ -213,7 +213,7 @@ def test_a_loss_that_is_no_number_ends_in_one_line_and_keeps_the_best_model(
     folder = tmp_path / "run"
     with pytest.raises(InputError) as error:
         train(config(shapes_folder, folder, **EAGER), report=print)
-    assert f"{folder}: the loss is no finite number any more, at step 9 in epoch 3" in str(error.value)
+    assert f"{folder}: the loss became NaN or infinite at step 9 in epoch 3" in str(error.value)
     assert "lower learning_rate" in str(error.value) and len(str(error.value).splitlines()) == 1
     assert all(np.isfinite(weights).all() for weights in Run.open(folder).load_model().get_weights())
 
@@ -240,9 +240,9 @@ def test_a_lack_of_memory_ends_in_one_line_and_keeps_the_last_checkpoint(
     folder = tmp_path / "run"
     with pytest.raises(InputError) as error:
         train(config(shapes_folder, folder, checkpoint_every="2", **EAGER), report=print)
-    assert f"{folder}: memory does not suffice {reason}; train anew with a smaller" in str(error.value)
+    assert f"{folder}: out of memory {reason}; train again with a smaller" in str(error.value)
     assert (
-        f"go on with --resume {folder}" in error.value.command_line
+        f"resume it with --resume {folder}" in error.value.command_line
         and len(str(error.value).splitlines()) == 1
     )
     assert newest_state(folder / "checkpoints", print)[1].step == STEPS
@@ -258,7 +258,7 @@ def test_a_network_that_memory_does_not_hold_is_refused_before_there_is_a_run(
     monkeypatch.setattr(session, "build_training", run_out)
     with pytest.raises(InputError) as error:
         train(config(shapes_folder, tmp_path / "run"), report=print)
-    assert "memory does not suffice" in str(error.value) and "resume" not in str(error.value)
+    assert "out of memory" in str(error.value) and "resume" not in str(error.value)
     assert not (tmp_path / "run").exists()
 
 

@@ -196,7 +196,7 @@ def test_an_array_that_is_none_or_declares_more_than_there_is_is_one_line(tmp_pa
     rewrite(path, "metrics/00000.npy", content)
     restored = variables(0)
     for read in (lambda: restore_state(path, {"model": restored}), lambda: read_group(path, "metrics")):
-        with pytest.raises(InputError, match="train the run anew") as error:
+        with pytest.raises(InputError, match="train the run again") as error:
             read()
         assert str(path) in str(error.value) and len(str(error.value).splitlines()) == 1
     np.testing.assert_array_equal(restored[0], variables(0)[0])

@@ -49,7 +49,7 @@ def is_label_studio(content: Any) -> bool:
 def read(source: Path, content: Any, images: Path | None) -> Annotations:
     """Reads the annotations of all tasks.
 
-    Of several annotations of a task the one that is marked as ground truth counts, else the one that was
+    Of several annotations of a task the one that is marked as ground truth counts, otherwise the one that was
     updated last. Tasks that nobody annotated are left out, unless no task was annotated: then their
     predictions count.
     """

@@ -154,7 +154,7 @@ def polygon(path: Path, title: str, points: Any) -> np.ndarray:
         raise InputError(f"{path}: {title} has the point {point.tolist()}; correct it or take it out.")
     if len(points) < 3:
         raise InputError(
-            f"{path}: {title} is a polygon of {len(points)} points, less than 3 points enclose nothing; mend"
+            f"{path}: {title} is a polygon of {len(points)} points; fewer than 3 points enclose nothing; fix"
             " it or take it out."
         )
     return points

@@ -38,7 +38,7 @@ def train_batches(
 ) -> tf.data.Dataset:
     """Makes the endless stream of training batches, epoch after epoch, each in its own order.
 
-    The stream depends on the data and the arguments alone, and started at epoch k it goes on exactly as it
+    The stream depends on the data and the arguments alone, and started at epoch k it continues exactly as it
     would have. An epoch is `steps_per_epoch(dataset, batch_size)` batches: its last batch is
     short where the samples do not divide, and no batch holds samples of two epochs.
 
@@ -49,9 +49,9 @@ def train_batches(
         seed: of the order and of the augmentation.
         augment: an Augmentation, or True for its defaults: flip, scale by 0.5 to 2, crop and color at
             random. False: resize to `image_size`. Or a function of an image [H, W, C], its class ids, uint8
-            [H, W], and a seed, int64 [2], for `tf.random.stateless_uniform` and the like, that returns both
+            [H, W], and a seed, int64 [2], for stateless random operations of TensorFlow, that returns both
             changed; what has another size is resized.
-        cache: keep decoded samples in memory: True, False, or "auto": if a quarter of what is free suffices.
+        cache: keep decoded samples in memory: True, False, or "auto": if a quarter of the free memory holds them.
         start_epoch: the first epoch of the stream, from 0.
         share: a `Share`: only some replicas' parts of each batch, one after the other.
 

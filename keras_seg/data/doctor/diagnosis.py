@@ -56,7 +56,7 @@ def variety_problems(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
 
 
 def doubtful_foreground(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
-    """Masks of 0 and 255 alone among others: binary ones, which would teach nothing but the class 0.
+    """Masks of 0 and 255 alone among others: binary ones, which would teach only class 0.
 
     Among masks of more classes only where none of these has ignored pixels of 255.
     """
@@ -73,7 +73,7 @@ def doubtful_foreground(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
             "foreground",
             f"{fact.mask}: holds 0 and 255, and other masks hold {listed(others, most=3)};"
             f" if its {fact.counts[IGNORE]} pixels of 255 are foreground, write the id of their class there;"
-            ' if they shall be ignored, put "ignore_labels": [255] into dataset.json.',
+            ' if they should be ignored, put "ignore_labels": [255] into dataset.json.',
         )
         for fact in doubtful
     ]
@@ -166,7 +166,7 @@ def _cure(dataset, value, counts, wrong, held, ignored):
     if len(wrong) >= _MANY and is_smeared(counts, by_color=dataset.mask_colors is not None):
         return (
             f"its {len(counts)} {'colors' if dataset.mask_colors else 'values'} look like a mask that went"
-            " through JPEG or smooth scaling: make it anew as PNG, with nearest-neighbor scaling."
+            " through JPEG or smooth scaling: create it again as PNG, with nearest-neighbor scaling."
         )
     if dataset.mask_colors is not None:
         color = list(code_color(value))

@@ -54,7 +54,7 @@ def _double(split, first, other):
         )
         return Problem("contradiction", text)
     text = (
-        f"{other.image}: {_same(first, other)}, with the same mask; keep one, unless it shall count twice"
+        f"{other.image}: {_same(first, other)}, with the same mask; keep one, unless it should count twice"
         f" in {split}."
     )
     return Problem("duplicate", text)

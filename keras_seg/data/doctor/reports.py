@@ -94,7 +94,7 @@ def draw_sheet(report, count=6):
     rows = _rows(compress(samples, is_bad), dataset, count // 2)
     rows += _rows(compress(samples, map(not_, is_bad)), dataset, count - len(rows))
     if not rows:
-        raise InputError(f"{report.root}: no pair can be drawn; mend the errors first.")
+        raise InputError(f"{report.root}: no pair can be drawn; fix the errors first.")
     classes, colors = _with_no_class(dataset)
     return palette.panel(rows, ("image", "mask", "both"), classes, colors)
 

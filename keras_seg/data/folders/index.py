@@ -203,7 +203,7 @@ def _store():
 
 
 class _Store:
-    """The file of the index. Whatever is wrong with it, the program goes on: it only reads more files."""
+    """The file of the index. Whatever is wrong with it, the program continues; it only reads more files."""
 
     def __init__(self):
         self.connection = None
@@ -223,7 +223,7 @@ class _Store:
 
     @contextmanager
     def _guarded(self):
-        """Goes on without the index where something is in the way, or it is damaged, and then removes it."""
+        """Continues without an index that cannot be used, and removes one that is damaged."""
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:

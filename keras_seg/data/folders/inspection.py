@@ -205,7 +205,7 @@ def mask_facts(mask: np.ndarray) -> MaskFacts:
         codes, counts = np.unique(np.where(mask < 0, -1 - mask, mask * 0x010101), return_counts=True)
         color = code_color(-1 - int(mask.min()))
         number = int((mask < 0).sum())
-        text = f"is a color image: {number} pixels are such as RGB {color}; {_color_cure(codes)}"
+        text = f"is a color image: {number} pixels have colors such as RGB {color}; {_color_cure(codes)}"
         return MaskFacts(mask.shape, colors=_dict(codes, counts), problem=Problem("color", text))
     if mask.max() < 1 << 16:
         counts = np.bincount(mask.ravel())
@@ -239,7 +239,7 @@ def _color_cure(codes):
     if len(codes) > _MANY_COLORS:
         return (
             f"its {len(codes)} colors look like a mask that went through JPEG or smooth scaling, or a photo;"
-            " masks must hold class ids: make it anew as PNG, with nearest-neighbor scaling."
+            " masks must hold class ids: create it again as PNG, with nearest-neighbor scaling."
         )
     return "masks must hold class ids: give the color of each class with --mask-colors FILE, or save ids."
 

@@ -103,7 +103,7 @@ def match_list(path: Path, root: Path) -> Found:
         if len(row) != 2:
             raise InputError(
                 f"{path}: line {number} holds {len(row)} columns; it must hold an image and its mask,"
-                f" apart by a comma or a tab where names have blanks{_NO_LIST}."
+                f" separated by a comma, or by a tab where names contain blanks{_NO_LIST}."
             )
         files = [_locate(text, path, root) for text in row]
         image, mask = files

@@ -69,8 +69,8 @@ def classes_of_values(
         strays = {value: fact for value, fact in stray_values(facts).items() if value in values}
         if is_smeared({value: pixels for value, pixels in counts.items() if value not in strays}):
             cure = (
-                "they look like masks that went through JPEG or smooth scaling: make them anew as PNG, with"
-                " nearest-neighbor scaling"
+                "they look like masks that went through JPEG or smooth scaling: create them again as PNG,"
+                " with nearest-neighbor scaling"
             )
         elif strays:
             raise InputError(

@@ -235,4 +235,4 @@ def _defect(contents: bytes) -> str:
     if contents[4:8] == b"ftyp":
         other = "HEIC or AVIF"
     start = f"looks like {other}" if other else f"begins with {contents[:12]!r}"
-    return f"is no image that can be read here ({start}); convert it to JPEG or PNG."
+    return f"is not an image that can be read here ({start}); convert it to JPEG or PNG."

@@ -100,7 +100,7 @@ def _samples(contents, as_color=False):
                 if image.mode != "RGB":
                     raise ValueError(f"is a TIFF of mode {image.mode}, which holds no 8-bit colors")
             if image.mode not in _MODES:
-                raise ValueError(f"is a TIFF of mode {image.mode}, which is no mask; use 8-bit grey")
+                raise ValueError(f"is a TIFF of mode {image.mode}, which is not a mask; use 8-bit grey")
             samples = np.asarray(image)
     except (OSError, SyntaxError, KeyError, TypeError) as error:
         raise ValueError("is a truncated or damaged TIFF, or one of an unknown kind") from error

@@ -28,7 +28,7 @@ NO_OBJECTS = Objects()
 
 
 class Training(NamedTuple):
-    """A network that learns.
+    """A network in training.
 
     Attributes:
         network: The plain one, which is saved.
@@ -57,7 +57,7 @@ def build_training(
         config: A `ResolvedConfig` whose precision is the dtype policy.
         logits: Channels of the network's logits.
         steps_per_epoch: Batches of an epoch.
-        fresh: Whether it starts; else its weights are about to be restored.
+        fresh: Whether the training starts; otherwise its weights are about to be restored.
         report: Function that is given each line for the reader.
         weights: Of the classes in the loss, None for 1 each.
         replicas: `Replicas`; None for one.
@@ -69,7 +69,7 @@ def build_training(
         A `Training`.
 
     Raises:
-        InputError: The network has not such options, or the weights do not fit.
+        InputError: The network does not have such options, or the weights do not fit.
     """
     replicas = replicas or Replicas()
     with replicas.scope():
@@ -131,7 +131,7 @@ def first_weights(model, config):
 
 def _compile(model, config, steps_per_epoch, weights, replicas, encoder, objects):
     optimizer = objects.optimizer or _optimizer(config, steps_per_epoch, replicas, encoder)
-    # Now, for an encoder that is frozen for the first epochs has its place in it all the same.
+    # Now, since an encoder that is frozen for the first epochs needs its variables too.
     optimizer.build(model.trainable_variables)
     updates = model.count_params() * config.epochs * steps_per_epoch
     if objects.optimizer is None:
@@ -149,7 +149,7 @@ def _compile(model, config, steps_per_epoch, weights, replicas, encoder, objects
     else:
         model.compile(optimizer, losses["out"], metrics=metrics)
     if replicas.strategy:
-        build_metrics(model)  # With the first batch it would be too late for a copy on every replica.
+        build_metrics(model)  # At the first batch it would be too late to copy them to every replica.
     _validate_uncompiled(model)
 
 
@@ -207,7 +207,7 @@ def build_metrics(model):
 
 
 def truth_for(model, batches):
-    """Batches with the truth in the form of the model's outputs."""
+    """Batches with the ground truth in the form of the model's outputs."""
     if not has_aux_head(model):
         return batches
     return batches.map(lambda images, masks: (images, {"out": masks, "aux": masks}), tf.data.AUTOTUNE)

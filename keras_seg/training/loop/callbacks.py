@@ -1,4 +1,4 @@
-"""What happens between two epochs: rates, frozen encoders, averaged weights, an early end."""
+"""Callbacks: learning rates, frozen encoders, averaged weights, early stopping."""
 
 from contextlib import ExitStack
 
@@ -14,7 +14,7 @@ from keras_seg.training.run_state.run_folder import HISTORY
 
 
 class PlainNames(keras.callbacks.Callback):
-    """Gives the figures of a network with an auxiliary head the names that they have without one.
+    """Gives the metrics of a network with an auxiliary head the names that they have without one.
 
     Keras calls the metrics of the output `out` of several `out_mean_iou`. It is the first of the callbacks.
     """
@@ -45,7 +45,7 @@ class AveragedValidation(keras.callbacks.Callback):
 
 
 class FrozenEncoder(keras.callbacks.Callback):
-    """Keeps the encoder and its batch statistics as they are for the first epochs.
+    """Freezes the encoder and its batch statistics for the first epochs.
 
     Args:
         epochs: How many.
@@ -103,7 +103,7 @@ class EarlyEnd(keras.callbacks.Callback):
 
 
 class History(keras.callbacks.Callback):
-    """Adds a row to the figures after each epoch, and writes `history.csv`.
+    """Adds a row of metrics after each epoch, and writes `history.csv`.
 
     Args:
         path: The file; None: the rows alone are kept.

@@ -14,7 +14,7 @@ _LONGEST_REASON = 100
 
 @contextmanager
 def memory_explained():
-    """Says how to train with less memory where it does not suffice, while nothing is written yet.
+    """Says how to train with less memory when it runs out, while nothing is written yet.
 
     Raises:
         InputError: It does not.
@@ -34,7 +34,7 @@ def endings_explained(run, checkpoints):
         checkpoints: `Checkpoints`.
 
     Raises:
-        InputError: The loss is no finite number any more, memory does not suffice, or a file cannot be
+        InputError: The loss became NaN or infinite, memory ran out, or a file cannot be
             written.
     """
     try:
@@ -49,7 +49,7 @@ def endings_explained(run, checkpoints):
             f"--resume {run.path}"
         ) from None
     except InputError as error:
-        raise InputError(f"{error}; then go on with --resume {run.path}") from None
+        raise InputError(f"{error}; then resume it with --resume {run.path}") from None
 
 
 def _explain(diverged, run):
@@ -57,8 +57,9 @@ def _explain(diverged, run):
     if run.best_path.exists():
         kept = f"{run.best_path} is the best model before it"
     return (
-        f"{run.path}: the loss is no finite number any more, at step {diverged.step} in epoch "
-        f"{diverged.epoch}; {kept}; train anew with a lower --learning-rate, --warmup-epochs or --clip-norm 1"
+        f"{run.path}: the loss became NaN or infinite at step {diverged.step} in epoch "
+        f"{diverged.epoch}; {kept}; train again with a lower --learning-rate, "
+        "--warmup-epochs or --clip-norm 1"
     )
 
 
@@ -67,6 +68,6 @@ def _short_of_memory(error):
     told = re.search(r"OOM.*", str(error)) or re.search(r".+", str(error))
     reason = told.group()[:_LONGEST_REASON] if told else "no more is to be had"
     return (
-        f"memory does not suffice ({reason}); train anew with a smaller --batch-size, "
+        f"out of memory ({reason}); train again with a smaller --batch-size, "
         "which --accumulate makes up for, or a smaller --image-size"
     )

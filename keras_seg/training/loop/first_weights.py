@@ -62,7 +62,7 @@ def silence_residuals(network):
 def standardize(network, images):
     """Gives what enters each ReLU of a network without normalizations a mean of 0 and one deviation.
 
-    The outputs of a deep stack of random convolutions and ReLUs hardly depend on the image any more: each has
+    The outputs of a deep stack of random convolutions and ReLUs hardly depend on the image: each has
     a mean that is many times the differences between places, and what is behind learns that mean first. Batch
     normalization takes it away in each step. Here it is done once, by the kernels and biases of the
     convolutions, from the first one on: `w' = 4 w / deviation`, `b' = 4 (b - mean) / deviation` of each

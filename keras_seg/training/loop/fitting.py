@@ -1,4 +1,4 @@
-"""The loop over epochs: from the step where the training is to its end."""
+"""The loop over epochs, from the step that was reached to the end."""
 
 import tensorflow as tf
 
@@ -44,17 +44,17 @@ def fit_run(training, config, dataset, run, progress, metrics, requests, replica
 
 
 def fit(model, config, dataset, progress, metrics, callbacks, replicas, augment=None):
-    """Trains to the end of the last epoch, or until a callback stops it.
+    """Trains to the end of the last epoch, or until a callback stops the training.
 
-    An epoch that was stopped half way is first brought to its end, one that was stopped in its validation
-    is validated.
+    An epoch that was stopped halfway is completed first; one that was stopped in its validation is
+    validated.
 
     Args:
         model: A compiled network.
         config: `TrainConfig`.
         dataset: `Dataset`.
         progress: `Progress` of what is done.
-        metrics: Arrays of the metrics' state of the epoch that is gone on with.
+        metrics: Arrays of the metrics' state of the epoch that is resumed.
         callbacks: Of Keras; they keep `progress` up to date.
         replicas: `Replicas`.
         augment: Function that takes the place of the augmentation of the settings.
@@ -104,7 +104,7 @@ def fit(model, config, dataset, progress, metrics, callbacks, replicas, augment=
 
 
 def validation_cost(dataset, config):
-    """Says how to validate in less time, where that would take about as long as training or longer.
+    """Suggests fewer validation images where validation would take about as long as training, or longer.
 
     Args:
         dataset: `Dataset`.

@@ -33,7 +33,7 @@ def draw_curves(rows, path):
 
 
 def draw_samples(predictor, dataset, path, count=6):
-    """Draws validation images, their truth and the prediction side by side, with a legend.
+    """Draws validation images, their ground truth and the prediction side by side, with a legend.
 
     Args:
         predictor: A `Predictor`.

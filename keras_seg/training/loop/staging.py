@@ -15,7 +15,7 @@ from keras_seg.weights_files import open_keras, reading
 def load_stage(model, folder):
     """Gives a network the layers of a run's best model that have the same names.
 
-    What the run's network has not starts as it was built: FCN's score layers at zero, its upsampling
+    What the run's network lacks stays as it was built: FCN's score layers at zero, its upsampling
     bilinear.
 
     Args:
@@ -23,7 +23,7 @@ def load_stage(model, folder):
         folder: The run folder.
 
     Returns:
-        One line that says how many layers were taken and which start anew.
+        One line that says how many layers were taken and which were re-initialized.
 
     Raises:
         InputError: It is no run, its images are preprocessed in another way, a layer has another shape,
@@ -71,4 +71,4 @@ def _load_common(model, weights, run):
     loaded = assign(model, common, source=run.best_path, keep=anew, reset_classes=True)
     anew += loaded.reset
     line = f"{model.name}: took {len(layers) - len(anew)} layers from {run.path}"
-    return line + (f"; start anew: {', '.join(anew)}" if anew else "")
+    return line + (f"; re-initialized: {', '.join(anew)}" if anew else "")

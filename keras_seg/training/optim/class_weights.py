@@ -1,4 +1,4 @@
-"""Weights of the classes in the loss, given or from the training masks."""
+"""Class weights of the loss, as given or from the training masks."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from keras_seg.training.settings.values import BALANCED, parse_class_weights
 def class_weights(text, dataset):
     """The weight of each class, None for 1 each.
 
-    Balanced: `median_frequency_weights` of the training masks, as the doctor shows them. A class that no mask
-    shows has the weight 1.
+    Balanced: `median_frequency_weights` of the training masks, as the doctor shows them. A class that is
+    in no mask has weight 1.
 
     Args:
         text: As `parse_class_weights` takes it.

@@ -1,4 +1,4 @@
-"""How the learning rate goes over a training."""
+"""Learning-rate schedules."""
 
 import keras
 from keras import ops

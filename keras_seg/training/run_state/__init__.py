@@ -1,1 +1,1 @@
-"""What a training keeps on disk, and how it goes on from there."""
+"""What a training keeps on disk, and how it resumes from it."""

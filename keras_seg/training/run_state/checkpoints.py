@@ -1,4 +1,4 @@
-"""What a training keeps on disk: the best model, and the state it goes on from."""
+"""What a training keeps on disk: the best model, and the state that it resumes from."""
 
 import os
 import time
@@ -126,7 +126,7 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 class DivergedError(Exception):
-    """The loss or a weight is not a finite number any more.
+    """The loss or a weight became NaN or infinite.
 
     Attributes:
         step: The batch, from 1.

@@ -1,4 +1,4 @@
-"""The metrics of every epoch: `history.csv`, and what can be read off it, without Keras."""
+"""The metrics of every epoch, `history.csv`, and what follows from them; without Keras."""
 
 import csv
 import math
@@ -29,7 +29,7 @@ def read_history(path):
 
 
 def is_better(score, best):
-    """Whether a model's validation mean IoU makes it the best, where `best` is that before it, or None.
+    """Whether a validation mean IoU is the best so far; `best` is the previous best, or None.
 
     Where nothing of the validation masks is labeled, all of them are 0, and the last model is the best.
     """
@@ -47,9 +47,9 @@ def epochs_without_better(rows):
 
 
 def plateau_factor(rows, patience, factor):
-    """What the learning rate is multiplied with after these epochs.
+    """The factor of the learning rate after these epochs.
 
-    It follows from the history alone, so a training that goes on needs no counter of its own.
+    It follows from the history alone, so a resumed training needs no counter of its own.
 
     Args:
         rows: Of `read_history`.
@@ -70,7 +70,7 @@ def plateau_factor(rows, patience, factor):
 
 
 def write_history(path, rows):
-    """Writes `history.csv` anew, whole; without rows there is none."""
+    """Rewrites `history.csv` completely; without rows there is none."""
     if not rows:
         path.unlink(missing_ok=True)
         return

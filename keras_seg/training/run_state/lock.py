@@ -16,7 +16,7 @@ def locked(path, folder):
     """Holds a lock for as long as the block, or the process: one that is killed leaves none.
 
     Args:
-        path: The file that is locked, made if missing. It stays: one made anew would be another to lock.
+        path: The file that is locked, created if missing. It stays, since a new file would be another lock.
         folder: Of the run, for the message.
 
     Raises:
@@ -28,7 +28,7 @@ def locked(path, folder):
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); see to its permissions") from None
+        raise InputError(f"{path}: cannot be written ({error.strerror}); check its permissions") from None
     try:
         _take(descriptor, folder)
         yield
@@ -41,7 +41,7 @@ def _take(descriptor, folder):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise InputError(
-            f"{folder}: is being trained by another process; wait for its end, or stop it first"
+            f"{folder}: is being trained by another process; wait until it ends, or stop it first"
         ) from None
     except OSError:
         pass  # A file system without locks

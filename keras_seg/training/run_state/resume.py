@@ -1,4 +1,4 @@
-"""Where a stopped training goes on."""
+"""Where a stopped training resumes."""
 
 from keras_seg.errors import InputError
 from keras_seg.runs import CONFIG, Run
@@ -15,7 +15,7 @@ from keras_seg.training.settings.config import ResolvedConfig
 
 
 def recorded_config(folder, **changed):
-    """The settings of a run that goes on.
+    """The settings of a run that is resumed.
 
     Args:
         folder: Of the run.
@@ -37,7 +37,7 @@ def recorded_config(folder, **changed):
 
 
 def find_state(run, steps, report, is_chief=True):
-    """Finds the state that a run goes on from.
+    """Finds the state that a run resumes from.
 
     Args:
         run: `Run`.
@@ -61,7 +61,7 @@ def find_state(run, steps, report, is_chief=True):
             forget_finished(run)
         remove_leftovers(folder, path)
     if path is None:
-        report(f"{run.path} was stopped before its first checkpoint; it starts again")
+        report(f"{run.path} was stopped before its first checkpoint; starting from the beginning")
         return None, Progress(steps)
     if progress.steps_per_epoch != steps:
         raise InputError(
@@ -72,7 +72,7 @@ def find_state(run, steps, report, is_chief=True):
 
 
 def _check_reached(run, folder):
-    """Refuses to train anew over what a training left that went further than the states that are there."""
+    """Refuses to restart over what a training left that went further than the states that are there."""
     new_run = f"train on from its best model with --init-from {run.path} --output OTHER"
     newest = next(map(step_of, states(folder)), None)
     left = [name for name in LEFT if (run.path / name).exists()]
@@ -89,7 +89,7 @@ def _check_reached(run, folder):
 
 
 def is_trained(config, run, progress, asked):
-    """Whether only the evaluation of the best model is left to do; `asked`: for a number of epochs.
+    """Whether only the evaluation of the best model is left; `asked`: whether a number of epochs was given.
 
     Raises:
         InputError: Nothing is.

@@ -27,7 +27,7 @@ def check_output(config, resume=None):
 
     Args:
         config: `TrainConfig`.
-        resume: Folder of the run that goes on, None for a new one.
+        resume: Folder of the run that is resumed; None for a new one.
 
     Raises:
         InputError: It holds a run, or TensorFlow cannot export to it.
@@ -124,7 +124,7 @@ def note_finished(run, step):
 
 
 def forget_finished(run):
-    """Takes that note back, for a run that goes on from before it."""
+    """Takes that note back, for a run that resumes from before it."""
     (run.path / CHECKPOINTS / FINISHED).unlink(missing_ok=True)
 
 
@@ -139,7 +139,9 @@ def _output(config):
 
 def _check_new(path):
     if (path / CONFIG).exists():
-        raise InputError(f"{path}: already holds a run; name another --output, or go on with --resume {path}")
+        raise InputError(
+            f"{path}: already holds a run; name another --output, or resume it with --resume {path}"
+        )
 
 
 def _free_folder(parent, name):

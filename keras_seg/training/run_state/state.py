@@ -1,4 +1,4 @@
-"""The state that a training goes on from, in one file that is whole or recognized as damaged.
+"""The state that a training resumes from, in one file that is whole or recognized as damaged.
 
 The file is a NumPy `.npz`: a zip of arrays. Its table of contents comes last and every array has a CRC-32,
 so a file that was cut off or changed is told from a whole one.
@@ -22,7 +22,7 @@ from keras_seg.weights_files import open_zip, reading
 NAME = "step-{:08d}.npz"
 KEPT = 2
 NOTES = "notes.json"
-WAY_OUT = "train the run anew"
+WAY_OUT = "train the run again"
 
 
 @dataclass
@@ -155,7 +155,7 @@ def newest_state(folder, report):
         else:
             return path, progress
     if damaged is not None:
-        raise InputError(f"{damaged}: is damaged, and there is no other checkpoint; train the run anew")
+        raise InputError(f"{damaged}: is damaged, and there is no other checkpoint; train the run again")
     return None, None
 
 

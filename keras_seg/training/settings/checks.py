@@ -1,4 +1,4 @@
-"""Whether settings are right beside each other; each message names the flag."""
+"""Checks of settings and of their combinations; each message names the flag."""
 
 import importlib.util
 import json
@@ -50,7 +50,7 @@ def check_settings(settings):
 
 
 def check_effects(asked, used):
-    """Refuses a setting that was asked for and would do nothing.
+    """Refuses a setting that was given and would have no effect.
 
     Args:
         asked: `{name: value}` of those that were given.

@@ -141,7 +141,7 @@ class TrainConfig(_Config):
             if recorded.get("objects"):
                 raise InputError(
                     f"the run was trained with {' and '.join(recorded['objects'])} given in Python; train it "
-                    "anew from there"
+                    "again from there"
                 )
             settings = _read(recorded)
         names = recorded.get("given", ("model", "data", "recipe", "init_from"))

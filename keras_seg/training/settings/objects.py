@@ -155,7 +155,7 @@ def with_objects(config, objects):
 
 
 def check_given_again(config, objects, folder):
-    """Makes sure that a run that goes on has the objects that it was trained with.
+    """Makes sure that a resumed run has the objects that it was trained with.
 
     Args:
         config: `ResolvedConfig` of the run.
