@@ -127,7 +127,8 @@ def test_what_is_kept_is_what_was_read(tmp_path):
             before, after = getattr(one, name), getattr(other, name)
             if name == "moments":
                 assert before.count == after.count
-                np.testing.assert_array_equal(before[1:], after[1:])
+                np.testing.assert_array_equal(before.mean, after.mean)
+                np.testing.assert_array_equal(before.squares, after.squares)
             else:
                 assert before == after and type(before) is type(after), name
     assert kept[0].counts == {value: int((value == IDS).sum()) for value in range(3)}

@@ -51,7 +51,8 @@ def train_batches(
             random. False: resize to `image_size`. Or a function of an image [H, W, C], its class ids, uint8
             [H, W], and a seed, int64 [2], for stateless random operations of TensorFlow, that returns both
             changed; what has another size is resized.
-        cache: keep decoded samples in memory: True, False, or "auto": if a quarter of the free memory holds them.
+        cache: keep decoded samples in memory: True, False, or "auto": if a quarter of the free memory
+            is enough.
         start_epoch: the first epoch of the stream, from 0.
         share: a `Share`: only some replicas' parts of each batch, one after the other.
 
