@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_seg.data import read_sample
 from keras_seg.data.folders.index import facts_of_splits
-from keras_seg.data.samples import Sample
+from keras_seg.data.samples import ArraySample, Sample
 from keras_seg.errors import InputError
 from keras_seg.inference import Predictor
 from keras_seg.labeling.doubts import Doubt, Thresholds, contradictions, doubt_score, doubtful_regions
@@ -27,7 +27,7 @@ class Judged(NamedTuple):
         score: nats a pixel, see `doubt_score`.
     """
 
-    sample: object
+    sample: Sample | ArraySample
     split: str
     network: str
     trained_on: str
@@ -93,7 +93,7 @@ class Review:
             self.judged.append(Judged(sample, split, network, trained_on, score))
         self.judged.sort(key=lambda each: (each.trained_on == TRAINED, -each.score))
 
-    def findings(self, limit) -> Iterable[Finding]:
+    def findings(self, limit: int) -> Iterable[Finding]:
         """Yields what there is to show of the first images, which are read and predicted once more.
 
         Args:
