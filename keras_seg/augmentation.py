@@ -1,4 +1,4 @@
-"""What is done to training images at random; `keras_seg.data` does it."""
+"""The settings of random augmentation, which `keras_seg.data` applies."""
 
 from dataclasses import dataclass
 

@@ -7,7 +7,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 
 def spelled_out(text):
-    """Returns a text, in which names of files may stand, as one line that no terminal obeys."""
+    """Returns a text as one line in which control characters are escaped, since file names may hold them."""
     return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), str(text))
 
 

@@ -19,7 +19,7 @@ _NO_FILES = (
 
 
 def regular_file(path):
-    """Makes sure that what is about to be read has an end: a pipe waits for its writer, a device may not end.
+    """Makes sure that a file is a regular one: reading a pipe or a device might never end.
 
     Every file that comes from a user is opened through this.
 
@@ -43,7 +43,7 @@ def regular_file(path):
 
 @contextmanager
 def replacing(path):
-    """Gives a temporary name beside `path`, and moves it to `path` once the block has ended well.
+    """Yields a temporary name beside `path`, and moves it to `path` if the block succeeds.
 
     Args:
         path: The file to write; an older one stays until the new one is complete.
@@ -90,7 +90,7 @@ def make_folder(path):
 
 
 def check_targets(targets):
-    """Makes sure that nothing to be written would replace an input, or what is written for another.
+    """Makes sure that no output would overwrite an input or another output.
 
     Args:
         targets: {path of an input: paths of what is written for it}.

@@ -1,4 +1,4 @@
-"""What this machine's processors can multiply."""
+"""The hardware that decides on the precision."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ BFLOAT16_CAPABILITY = (8, 0)  # Compute capability from which an NVIDIA GPU has 
 
 
 class Hardware(NamedTuple):
-    """What decides on the precision.
+    """Facts about the hardware that decide on the precision.
 
     Attributes:
         capabilities: Compute capability of each GPU, None where it is not known.

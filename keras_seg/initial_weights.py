@@ -1,4 +1,4 @@
-"""Networks that are built for weights which are there already."""
+"""Builds networks for weights that are already there, without drawing random ones."""
 
 import math
 

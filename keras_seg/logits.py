@@ -1,4 +1,4 @@
-"""What logits mean: which of a network's outputs they are, and the classes and probabilities that follow.
+"""Logits: which of a network's outputs they are, and the classes and probabilities that follow.
 
 A network has a logit for each of C classes, of which the largest wins, or a single one, the foreground's: its
 sigmoid is the probability that a pixel is no background. That is the softmax of the pair (0, logit), so

@@ -18,7 +18,7 @@ _LOCAL_HEADER = 30  # Bytes, of which the last four are the lengths of the name 
 
 @contextmanager
 def reading(path, way_out="download it again, or save it again"):
-    """Turns whatever goes wrong while a weights file is read into one line: the only place that does.
+    """Turns any error of reading a weights file into one line; the only place that does.
 
     HDF5, zip, JSON, safetensors and protobuf each fail on damaged files in many exceptions of their own, so
     it takes all of them.
@@ -40,7 +40,7 @@ def reading(path, way_out="download it again, or save it again"):
 
 
 def open_zip(path):
-    """Opens an archive whose members lie in it as they are, which is how Keras and PyTorch write them.
+    """Opens an archive with uncompressed members, as Keras and PyTorch write them.
 
     So none can be larger than the file.
 
@@ -106,7 +106,7 @@ def open_keras(path):
 
 
 def open_hdf5(file):
-    """Opens an HDF5 file whose numbers all lie in it as they are.
+    """Opens an HDF5 file without compression or external data.
 
     Args:
         file: Path or binary file.
@@ -154,7 +154,7 @@ def _check_dataset(dataset, name, file_size):
 
 
 class _Member(io.RawIOBase):
-    """An uncompressed member of a zip file; zipfile's own would read all that it is told to skip.
+    """An uncompressed member of a zip file; zipfile's own reader would read everything that it skips.
 
     Args:
         file: The zip file, opened to read bytes.

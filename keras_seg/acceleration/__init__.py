@@ -1,4 +1,4 @@
-"""What makes a network faster when it runs, and is never saved with it."""
+"""Faster equivalents of a network's layers, applied at run time and never saved."""
 
 from keras_seg.acceleration.accelerate import accelerate, fold_batch_normalization
 

@@ -1,4 +1,4 @@
-"""The same network, faster where it runs: `accelerate`."""
+"""`accelerate`: the same network, faster on this machine."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from keras_seg.acceleration.rules import PURPOSES, RULES
 
 
 class Call(NamedTuple):
-    """A layer of the network that is accelerated, and the tensors that it is given in the new one."""
+    """A layer of the original network, and its inputs in the accelerated one."""
 
     layer: Any
     inputs: Any
@@ -17,7 +17,7 @@ class Call(NamedTuple):
 
 
 class Network:
-    """The network that is being built: what rules may ask, and what Keras calls for each layer.
+    """The network while it is rebuilt: what rules can query, and what Keras calls for each layer.
 
     Args:
         rules: Those that may be applied.
@@ -49,7 +49,7 @@ class Network:
 
 
 def accelerate(model: keras.Model, purpose: str, device: str | None = None) -> keras.Model:
-    """Gives a network that has the same outputs sooner, on this machine and for this purpose.
+    """Returns a faster network with the same variables and outputs, for this machine and purpose.
 
     It is to be run, never saved: layers that a rule of `RULES` replaces are no longer Keras's. For
     `"training"` it shares all weights with `model`: what the one learns the other knows. For `"inference"`
@@ -77,7 +77,7 @@ def accelerate(model: keras.Model, purpose: str, device: str | None = None) -> k
 
 
 def fold_batch_normalization(model: keras.Model) -> keras.Model:
-    """Gives a plain Keras model in which batch normalizations are folded into the layers before them."""
+    """Returns a plain Keras model whose batch normalizations are folded into the layers before them."""
     return rebuilt(model, [rule for rule in RULES if rule.replace is fold])
 
 

@@ -1,4 +1,4 @@
-"""Convolutions by the way that suits a CPU: as patches times a matrix, with dilation, group by group."""
+"""Convolutions in the form that suits a CPU: as matrix products, with dilation, group by group."""
 
 import math
 
@@ -14,7 +14,7 @@ FEW = 16  # Channels of a map, such as an image's, below which products of its p
 
 
 def _is_plain(layer):
-    """Whether it is a convolution whose outputs lie one pixel apart, as all replacements here want it."""
+    """Whether it is a convolution with stride 1, as all replacements here require."""
     return type(layer) is layers.Conv2D and layer.strides == (1, 1) and layer.groups == 1
 
 
@@ -46,7 +46,7 @@ def patches(layer, inputs, network):
 
 
 def _reach(extent, size):
-    """Pixels before and after its center that a kernel of `extent` sees of a map of `size`."""
+    """Pixels before and after its center that a kernel of `extent` reaches in a map of `size`."""
     before, after = (extent - 1) // 2, extent // 2
     if isinstance(size, int):
         before, after = min(before, size - 1), min(after, size - 1)
@@ -54,7 +54,7 @@ def _reach(extent, size):
 
 
 def _middle(kernel, reach):
-    """The rows and columns of a kernel that are within reach of its center."""
+    """The rows and columns of a kernel that can reach the map."""
     if all(sum(margins) + 1 == extent for margins, extent in zip(reach, kernel.shape, strict=False)):
         return kernel  # A slice of all would copy it, and its gradient too: 411 MB each for fc6.
     (top, bottom), (left, right) = reach
@@ -136,7 +136,7 @@ def pointwise(layer, inputs, network):
 
 
 def undilated(layer, inputs, network):
-    """Replaces a convolution with padding `"same"` on a CPU whose kernels are slow to learn it."""
+    """Replaces a convolution with padding `"same"` on a CPU whose kernels compute its gradients slowly."""
     is_wide = _is_plain(layer) and layer.kernel_size != (1, 1) and layer.kernel.shape[2] >= FEW
     if is_wide and layer.dilation_rate == (1, 1) and _is_centered(layer) and has_avx2_alone():
         return ShiftedConv2D(layer)(inputs)

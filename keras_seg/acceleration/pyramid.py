@@ -53,7 +53,7 @@ class PyramidConv2D(Replacement):
 
 
 def _meet(grid, kernel, size, align_corners):
-    """What a kernel makes of a coarse map, and where that goes: two factors of the convolution's output."""
+    """The kernel's response to a coarse map and its interpolation: two factors of the output."""
     (rows, columns), filters = kernel.shape[:2], kernel.shape[3]
     height, width, channels = grid.shape[1:]
     # Tap by tap what the kernel makes of the grid: [rows x columns, B x height x width, filters].

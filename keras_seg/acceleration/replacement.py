@@ -1,10 +1,10 @@
-"""What takes a layer's place when a network runs."""
+"""Base class of the layers that replace others at run time."""
 
 import keras
 
 
 class Replacement(keras.layers.Layer):
-    """Base of layers that give the output of another one, from that one's weights, in another way.
+    """Base of layers that compute the output of another layer, from its weights, in another way.
 
     It is never saved, so it has no configuration.
 

@@ -1,4 +1,4 @@
-"""Which layers are replaced, by what, where, and what that gained."""
+"""The rules: which layers are replaced, by what, where, and the measured gain."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ PURPOSES = (TRAINING, INFERENCE)
 
 
 class Rule(NamedTuple):
-    """A way to compute something sooner.
+    """A faster way to compute some layers.
 
     Attributes:
         name: What is done.

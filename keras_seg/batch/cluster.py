@@ -34,7 +34,7 @@ class Workers:
 
 
 class Cluster:
-    """A connection to a cluster that answers; made by `connected`.
+    """A connection to a cluster; made by `connected`.
 
     Attributes:
         count: Number of workers.
@@ -103,7 +103,7 @@ class Cluster:
 
 @contextmanager
 def connected(workers, run):
-    """Gives a `Cluster`; without an address one is started, and ends with the block.
+    """Yields a `Cluster`; without an address one is started, and stopped after the block.
 
     Args:
         workers: `Workers`.
@@ -163,14 +163,14 @@ def _first_line(error):
 
 
 def _knock(address):
-    """Raises OSError where nothing answers at HOST:PORT, for which Ray itself would wait minutes."""
+    """Raises OSError if nothing answers at HOST:PORT; Ray itself would wait for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def run_files(run):
-    """{name: bytes} of what a worker needs of a run, so that no disk need be shared.
+    """{name: bytes} of the files of a run that a worker needs, so that no disk has to be shared.
 
     Raises:
         InputError: The run has no model.
@@ -181,7 +181,7 @@ def run_files(run):
 
 
 def _cause(error):
-    """The `InputError` that ended a worker, as Ray wraps it; else the error itself."""
+    """The `InputError` inside the error that Ray raises for a worker; otherwise that error."""
     seen = error
     while seen is not None:
         if isinstance(seen, InputError):

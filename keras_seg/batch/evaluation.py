@@ -1,4 +1,4 @@
-"""A run's counts on a data set, by several workers: the same figures as by one process."""
+"""A run's counts on a data set, by several workers: the same metrics as from one process."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ def counts_of_workers(
 
 
 class Counter:
-    """Predicts samples and counts what is right.
+    """Predicts samples and counts correct pixels.
 
     Args:
         run, cores, options: As for `load_predictor`.

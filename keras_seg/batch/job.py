@@ -107,7 +107,7 @@ def _summary(table, images, before):
 
 
 def _claim(target, run, version, wanted, options):
-    """Writes `job.json`, or makes sure that the one there is of this job."""
+    """Writes `job.json`, or checks that the existing one belongs to this job."""
     job = {
         "model": run.config["model"],
         "model_version": version,

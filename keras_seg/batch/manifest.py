@@ -1,4 +1,4 @@
-"""The manifest of a job: one row an image, in Parquet, and what it says is done.
+"""The manifest of a job: one row per image, in Parquet, which says what is done.
 
 While the job runs each worker writes a part after the masks that it tells of; at the end one file takes the
 place of the parts. What an interrupted job has done is what both say.
@@ -31,7 +31,7 @@ SCHEMA = pa.schema(
 
 
 def write_part(target, rows):
-    """Writes what became of some images, a file named after them."""
+    """Writes the outcome of some images to a file that is named after them."""
     digest = hashlib.sha256("\n".join(row["path"] for row in rows).encode("utf-8", "surrogateescape"))
     target.write(
         f"{PARTS}/{digest.hexdigest()[:24]}.parquet", _as_parquet(pa.Table.from_pylist(rows, SCHEMA))
@@ -65,7 +65,7 @@ def read_manifest(target):
 
 
 def finish_manifest(target):
-    """Puts one file in the place of the parts, and returns its table."""
+    """Replaces the parts by one file, and returns its table."""
     parts = target.names(PARTS)
     table = read_manifest(target)
     target.write(MANIFEST, _as_parquet(table))
@@ -74,7 +74,7 @@ def finish_manifest(target):
 
 
 def _one_row_each(table):
-    """The last row of each image, but one that is done before one that failed."""
+    """The last row of each image, where one that is done wins over one that failed."""
     chosen = {}
     rows = zip(table["path"].to_pylist(), table["status"].to_pylist(), strict=True)
     for index, (path, status) in enumerate(rows):

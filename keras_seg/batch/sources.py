@@ -1,4 +1,4 @@
-"""Which images a job is about: files, folders, patterns, lists and manifests, here or in an object store."""
+"""The images of a job: files, folders, patterns, lists and manifests, local or in an object store."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ _MANIFESTS = (".parquet", ".csv", ".txt")
 
 
 def find_images(sources, column=None):
-    """Finds the images that are meant.
+    """Finds the images of a job.
 
     Args:
         sources: Names: an image; a folder, with all below it; a pattern such as `photos/**/*.jpg`; a list
@@ -79,7 +79,7 @@ def _names(files, path, source, column):
 
 
 def _images(files, paths):
-    """Those of some paths that name images; hidden files are left out."""
+    """The paths that name images; hidden files are left out."""
     names = [PurePosixPath(path) for path in sorted(paths)]
     found = (name for name in names if name.suffix.lower() in IMAGE_SUFFIXES and name.name[0] != ".")
     return [_address(files, str(name)) for name in found]
@@ -119,7 +119,7 @@ def _absolute(files, folder, name):
 
 
 def _address(files, path):
-    """The address of a path, which of a local file is the path itself."""
+    """The address of a path; of a local file, the path itself."""
     return files.unstrip_protocol(path).removeprefix("file://")
 
 

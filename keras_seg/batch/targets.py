@@ -1,4 +1,4 @@
-"""What a job writes: masks under names that follow from the images, each whole or not at all."""
+"""The output of a job: masks under names derived from the images, each written whole or not at all."""
 
 import hashlib
 from pathlib import Path, PurePosixPath

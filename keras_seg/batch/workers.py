@@ -1,4 +1,4 @@
-"""What each worker of a job does: reads images, labels them, writes masks and what became of them."""
+"""The worker of a job: reads images, labels them, writes the masks and the outcome."""
 
 import tempfile
 import time
@@ -14,7 +14,7 @@ TOGETHER = 1 << 20  # Pixels that go through the network at once, of images of o
 
 
 def load_predictor(run, cores, options):
-    """Makes the Predictor of a worker, which is a process of its own.
+    """Builds the Predictor of a worker process.
 
     Args:
         run: List of the reference to `run_files` in Ray's object store, as `Cluster.share` gives it.
@@ -38,7 +38,7 @@ def load_predictor(run, cores, options):
 
 
 class Labeler:
-    """Labels images with one Predictor, which lives as long as the worker.
+    """Labels images with one Predictor for the worker's lifetime.
 
     Args:
         run, cores, options: As for `load_predictor`.
@@ -111,7 +111,7 @@ class Labeler:
             yield path, self._write(path, image, mask, confidence)
 
     def _write(self, path, image, mask, confidence):
-        """Writes all that is wanted of an image, its mask last; returns its row."""
+        """Writes the requested outputs of an image, its mask last; returns its row."""
         import numpy as np
 
         from keras_seg import palette

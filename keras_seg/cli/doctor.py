@@ -1,4 +1,4 @@
-"""Reads a whole data set once and reports what would hurt, with the way out.
+"""Reads a whole data set once and reports problems with their remedies.
 
 Exit status: 0 clean, 1 warnings, 2 errors.
 """

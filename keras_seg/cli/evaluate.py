@@ -181,7 +181,7 @@ def _trained_on(run):
 
 
 def _engine(workers):
-    """Returns the engine that has Ray's workers count."""
+    """Returns the engine that counts with Ray workers."""
     # Imported here since it takes an extra.
     from keras_seg.batch import Workers, counts_of_workers
 

@@ -154,7 +154,7 @@ def _precisions(file_format, named):
 
 
 def _check_formats(arguments, precisions):
-    """Refuses what a flag would be ignored by."""
+    """Refuses flags that the format would ignore."""
     chosen = arguments.format
     if list(precisions) == ["bfloat16"]:
         chosen += " --precision bfloat16"

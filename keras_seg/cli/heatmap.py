@@ -27,7 +27,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    """Draws `STEM-ID.jpg` for each image and class; one bad image is reported and the rest are done."""
+    """Draws `STEM-ID.jpg` for each image and class; a bad image is reported and skipped."""
     for class_id in arguments.class_ids or ():
         if not 0 <= class_id < CLASSES:
             raise InputError(f"--class must be from 0 to {CLASSES - 1}, received {class_id}")

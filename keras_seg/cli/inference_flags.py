@@ -53,7 +53,7 @@ def add_inference_flags(parser):
 
 
 def bytes_of(gigabytes):
-    """Returns the bytes of `--memory`; raises InputError where it is no amount of memory."""
+    """Returns the bytes of `--memory`; raises InputError if it is not an amount of memory."""
     if not 0 < gigabytes <= _MOST_GIGABYTES:
         raise InputError(f"--memory must be above 0 and at most {_MOST_GIGABYTES} GB, received {gigabytes:g}")
     return int(gigabytes * 10**9)

@@ -1,4 +1,4 @@
-"""Names of images to write, looked at before the work that goes into them."""
+"""Checks the names of output images before the work that goes into them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def check_picture_name(flag, name):
-    """Raises InputError where no image can be written under the name that the flag was given."""
+    """Raises InputError if no image can be written under the flag's file name."""
     path = Path(name)
     if path.suffix.lower() not in _SUFFIXES:
         raise InputError(f"{flag} {name}: must end in .png or .jpg; name a file as image.png.")

@@ -86,7 +86,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    """Predicts; one bad image is reported and the rest are done."""
+    """Predicts; a bad image is reported and skipped."""
     if not arguments.inputs and arguments.camera is None:
         raise InputError("no input; name images, folders, globs or videos, or a --camera")
     if arguments.pretrained and (arguments.run_folder or arguments.server):
@@ -136,7 +136,7 @@ def _model(arguments):
 
 
 def _inputs(arguments, classes, colors, output, wanted):
-    """Returns the images and the videos, once nothing written for one can replace another."""
+    """Returns the images and the videos, after checking that no output can overwrite another file."""
     from keras_seg.files import check_beside, check_targets
     from keras_seg.inference import expand_inputs
     from keras_seg.inference.outputs import Outputs, Wanted

@@ -8,7 +8,7 @@ from keras_seg.process import prepare, quiet_stderr
 
 @contextmanager
 def quiet_start():
-    """Keeps what TensorFlow's C++ code writes to standard error while it is imported away from the reader.
+    """Hides what TensorFlow's C++ code writes to standard error while it is imported.
 
     `TF_CPP_MIN_LOG_LEVEL=0` in the environment lets it through.
     """

@@ -1,4 +1,4 @@
-"""What the run folders below a folder say of themselves, without Keras and TensorFlow."""
+"""A summary of the run folders below a folder, without Keras and TensorFlow."""
 
 import math
 import os

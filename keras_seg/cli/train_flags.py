@@ -13,7 +13,7 @@ MASK_SETTINGS = ("ignore_label", "mask_colors", "reduce_zero_label", "binary", "
 
 
 def add_flags(parser):
-    """Adds a flag for each setting; those that are left out are not in the answer."""
+    """Adds a flag for each setting; those that are left out do not appear in the parsed arguments."""
     for title, subject in SUBJECTS.items():
         add_some_flags(parser.add_argument_group(title), settings_of(subject))
 
@@ -43,7 +43,7 @@ def given_settings(arguments):
 
 
 def option(text):
-    """Reads `stride=16` as `("stride", 16)`; what is no JSON is a word."""
+    """Reads `stride=16` as `("stride", 16)`; a value that is not JSON is a string."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"must be NAME=VALUE, received {text!r}")

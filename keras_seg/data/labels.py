@@ -1,4 +1,4 @@
-"""From the values or colors stored in masks to class ids, by one table."""
+"""Maps the values or colors stored in masks to class ids, by one table."""
 
 from typing import Any
 

@@ -35,7 +35,7 @@ def split_name(spelling: str, source: Any) -> str:
 
 
 def default_names(count: int) -> tuple[str, ...]:
-    """Returns the names of classes that nobody named."""
+    """Returns the default names of classes."""
     return tuple(f"class_{index}" for index in range(count))
 
 
@@ -131,7 +131,7 @@ class Dataset:
 
     @property
     def is_named(self) -> bool:
-        """Whether somebody gave the classes names."""
+        """Whether the classes were given names."""
         return self.classes not in (default_names(len(self.classes)), BINARY_CLASSES)
 
     def _repr_html_(self) -> str:

@@ -1,4 +1,4 @@
-"""`shapes`: a data set that the program draws, so that a fresh machine has something to learn from.
+"""`shapes`: a data set that is drawn by the program, so that training works without any download.
 
 Colored, textured circles, squares, triangles and stars on textured ground, overlapping, with noise. Color
 hints at the class and does not decide it: hues overlap, and the ground and its clutter have them too.

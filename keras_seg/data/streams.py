@@ -1,4 +1,4 @@
-"""Somebody's own `tf.data.Dataset` of images and masks as a split of a data set."""
+"""A user's `tf.data.Dataset` of images and masks as a split of a data set."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +35,7 @@ class Stream:
             yield ArraySample(image, mask, f"image {number}")
 
     def chosen(self, indices):
-        """Returns the samples of these numbers, which rise."""
+        """Returns the samples with these numbers, in ascending order."""
         wanted = set(indices)
         table = tf.constant([index in wanted for index in range(len(self))])
         pairs = self.pairs.enumerate().filter(lambda index, _: table[index]).map(lambda _, pair: pair)

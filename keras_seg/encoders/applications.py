@@ -139,7 +139,7 @@ class Rebuild:
         return new
 
     def __call__(self, layer, *args, **kwargs):
-        """Calls it, or passes on what it was given, and keeps the output."""
+        """Calls the layer, or passes its input on, and keeps the output."""
         keras_layer = self._originals.get(layer.name)
         if keras_layer is None:  # An operation that is no layer.
             return layer(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""What every encoder returns, and how it is told apart from the rest of a network."""
+"""The output of every encoder, and how encoders are recognized in a network."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple

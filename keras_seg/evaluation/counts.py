@@ -1,4 +1,4 @@
-"""What is counted of each image, so that every figure of a data set follows from it at the end."""
+"""Counts of each image, from which all metrics of a data set follow."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ INTERVAL = (2.5, 97.5)  # Percentiles: 95 % of the resamples lie between.
 
 
 def confusion(truth, predicted, num_classes):
-    """Counts pixels by their class and the class they were given.
+    """Counts pixels by their class and their predicted class.
 
     Args:
         truth: integer class ids of any shape, 255 ignored.

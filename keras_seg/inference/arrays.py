@@ -1,4 +1,4 @@
-"""Images that people have as arrays, files or bytes, as a network takes them."""
+"""Converts arrays, files and bytes into the images that a network takes."""
 
 import os
 import warnings

@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of what a network says of an image at several sizes and in the mirror."""
+"""Test-time augmentation: the mean prediction over several sizes and the mirrored image."""
 
 from dataclasses import dataclass
 

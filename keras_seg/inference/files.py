@@ -1,4 +1,4 @@
-"""Many images in files: which ones are meant, and a mask written for each."""
+"""Finds image files and writes a mask for each."""
 
 import glob
 from collections.abc import Collection, Iterable, Sequence
@@ -18,7 +18,7 @@ from keras_seg.texts import readable
 
 
 class Summary(NamedTuple):
-    """What became of many images.
+    """The outcome of a prediction of many images.
 
     Attributes:
         done: number of images whose mask was written.
@@ -32,7 +32,7 @@ class Summary(NamedTuple):
 
 
 def expand_inputs(inputs: Iterable[PathLike], suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
-    """Finds the images that are meant by files, folders and patterns.
+    """Expands files, folders and patterns to image files.
 
     Args:
         inputs: names or paths: a file is taken as it is; a folder gives the images right in it; a pattern

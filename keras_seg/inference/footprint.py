@@ -1,4 +1,4 @@
-"""How much memory a network takes, computed from its TensorFlow graph, and what of an image fits in."""
+"""The memory that a network takes, computed from its TensorFlow graph, and the image size that fits."""
 
 import math
 from typing import NamedTuple
@@ -61,7 +61,7 @@ class Footprint(NamedTuple):
         return max(min(wanted, int((memory - self.least) / 2 / self.image_bytes)), 1)
 
     def tiling(self, memory, pixels):
-        """Divides memory between an image and what of it goes through the network at once.
+        """Divides memory between an image and the part of it that goes through the network at once.
 
         Args:
             memory: Bytes.

@@ -1,4 +1,4 @@
-"""Reads photographs as they should be seen, and writes masks and images whole or not at all."""
+"""Reads images in their upright orientation, and writes masks and images whole or not at all."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is written for a predicted image, besides its mask."""
+"""The outputs of a predicted image besides its mask."""
 
 import functools
 import json
@@ -118,13 +118,13 @@ class Outputs:
         return found
 
     def make_folders(self):
-        """Makes what is missing of the folder; raises InputError where it cannot."""
+        """Creates the folder if it is missing; raises InputError if that fails."""
         folders = {target.parent for target in self.targets(Path("any"))}
         for folder in folders | ({self.folder / "annotations"} if self.wanted.annotations else set()):
             make_folder(folder)
 
     def write(self, path, image, prediction, probabilities=None):
-        """Writes all that is wanted for an image, its mask last.
+        """Writes the requested outputs of an image, its mask last.
 
         Args:
             path: of the image.
@@ -151,7 +151,7 @@ class Outputs:
         write_mask(self.folder / f"{stem}.png", mask)
 
     def finish(self):
-        """Writes what is of all images."""
+        """Writes what belongs to all images together."""
         for writer, _ in self._writers:
             writer.finish()
 

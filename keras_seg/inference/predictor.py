@@ -236,7 +236,7 @@ class Predictor:
             return Prediction(mask, confidence)
 
     def _in_bands(self, image, window):
-        """Rows become class ids as soon as they are done, so that logits of a whole image never exist."""
+        """Classifies rows as soon as they are done, so that the logits of a whole image never exist."""
         height, width = image.shape[:2]
         mask = np.empty((height, width), mask_dtype(self.num_classes))
         confidence = np.empty((height, width), np.float32)

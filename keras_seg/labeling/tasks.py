@@ -46,7 +46,7 @@ class Tasks:
         self._writer.add(PredictedImage(path, mask.shape, found, self._shared))
 
     def finish(self):
-        """Writes what is of all images."""
+        """Writes what belongs to all images together."""
         self._writer.finish()
 
 

@@ -1,4 +1,4 @@
-"""Which layers have too few channels for bfloat16."""
+"""Layers with too few channels for bfloat16."""
 
 _FEW = 8
 

@@ -6,7 +6,7 @@ from keras_seg.layers.cropping import CropLike
 
 
 class PadLike(CropLike):
-    """What padded alone, before `CropLike` did."""
+    """The layer that padded before `CropLike` did."""
 
     @classmethod
     def from_config(cls, config):

@@ -1,4 +1,4 @@
-"""U-Net's way down and up again: a pool that rounds down, and bilinear upsampling by a factor."""
+"""U-Net's pooling, which rounds down, and its bilinear upsampling by a factor."""
 
 from typing import Any
 

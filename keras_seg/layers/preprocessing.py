@@ -1,4 +1,4 @@
-"""The arithmetic between raw pixels and what an encoder was trained on."""
+"""The arithmetic from raw pixels to an encoder's input."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -123,11 +123,11 @@ class Preprocessing(keras.layers.Layer):
         return {**super().get_config(), "mode": self.mode, **measured, **ends}
 
     def save_own_variables(self, store: Any) -> None:
-        """Writes the mode into files that hold weights alone, which nothing else would tell."""
+        """Writes the mode into files of weights alone, which record it nowhere else."""
         store["mode"] = np.frombuffer(self.mode.encode(), "uint8")
 
     def load_own_variables(self, store: Any) -> None:
-        """Refuses the weights of a network with another preprocessing; older files do not say theirs."""
+        """Refuses the weights of a network with another preprocessing; older files do not record theirs."""
         mode = saved_mode(store)
         if mode not in (None, "none") and self.mode not in (mode, "none"):
             raise ValueError(f"the weights were trained with preprocessing {mode!r}, not {self.mode!r}.")

@@ -1,4 +1,4 @@
-"""What a training takes from the machine and the process that it runs in."""
+"""Precision, determinism and seeds of the process that trains."""
 
 import random
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ def for_this_machine(config, report):
 
 @contextmanager
 def dtype_policy(precision):
-    """Builds layers in a precision; after the block, in that of before."""
+    """Sets Keras's dtype policy; the previous one is restored after the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
@@ -47,7 +47,7 @@ def dtype_policy(precision):
 
 @contextmanager
 def seeded(seed):
-    """Seeds what draws first weights and the states of dropouts; after the block, others draw as before."""
+    """Seeds Python's and NumPy's generators, which draw first weights; they are restored after the block."""
     before = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)
@@ -59,7 +59,7 @@ def seeded(seed):
 
 
 def device_text():
-    """Where the training runs, for the reader."""
+    """The devices that the training runs on, in words."""
     names = [
         tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
         for gpu in tf.config.list_physical_devices("GPU")

@@ -68,7 +68,7 @@ def train_run(config, resume, asks_for_epochs, report, objects):
 
 
 def _silent(line):
-    """What the workers report that are not the chief."""
+    """The report function of workers that are not the chief."""
 
 
 def _train(config, replicas, resume, asks_for_epochs, report, held, objects):
@@ -164,7 +164,7 @@ def _build(config, dataset, steps, fresh, replicas, report, objects):
 
 
 def _open_run(config, dataset, resume, replicas, held):
-    """The run folder, which the chief makes or brings up to date; the other workers only name it."""
+    """The run folder, which the chief creates or updates; other workers only name it."""
     if not replicas.is_chief:
         return Run(Path(resume or config.output or "runs"), {})
     if resume is None:
@@ -173,7 +173,7 @@ def _open_run(config, dataset, resume, replicas, held):
 
 
 def _restore(training, run, path, progress, replicas):
-    """Gives a `Training` a state; returns the metrics' arrays of an unfinished epoch, or None."""
+    """Restores a `Training` from a state; returns the metrics' arrays of an unfinished epoch, or None."""
     restore_state(path, state_groups(training.network, training.model.optimizer))
     if replicas.is_chief:
         write_history(run.path / HISTORY, progress.rows)

@@ -1,4 +1,4 @@
-"""`train`: what it was given becomes one `ResolvedConfig` and the objects that stand beside it."""
+"""`train`: resolves its arguments into one `ResolvedConfig` and the objects beside it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,1 +1,1 @@
-"""What annotation tools write and read: a file a format, between which all are shapes in pixels."""
+"""Formats of annotation tools, one file per format; all are converted to shapes in pixels."""

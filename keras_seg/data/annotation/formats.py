@@ -133,7 +133,7 @@ class Writer:
             self._images.append(image)
 
     def finish(self) -> None:
-        """Writes what is of all images."""
+        """Writes what belongs to all images together."""
         if not self._format.is_per_image:
             self._write(self._images)
 

@@ -55,7 +55,7 @@ def read_description(root: Path) -> Description:
 
 
 def parse_description(path: Path, text: str) -> Description:
-    """Returns what the text of a dataset.json says; `path` is for the messages.
+    """Parses the text of a dataset.json; `path` is for the messages.
 
     Raises:
         InputError: as `read_description` does.

@@ -1,4 +1,4 @@
-"""The index: what is known of each file of a data set, found in parallel and kept from one start to the next.
+"""The index: facts about each file of a data set, computed in parallel and kept between starts.
 
 It is a table of SQLite in the folder for caches: a row for each file and way to read it, which counts as long
 as the file's size and time are the same. It may be removed at any time; where it cannot be written, each
@@ -61,7 +61,7 @@ def index_path() -> Path:
 
 
 def facts_of(samples: Any, kind: ImageKind = RGB, by_color: bool = False) -> list[Facts]:
-    """Returns what is known of samples; reads the files that are not in the index, each once.
+    """Returns the facts about samples; reads the files that are not in the index, each once.
 
     Args:
         samples: Samples or ArraySamples.
@@ -81,7 +81,7 @@ def facts_of(samples: Any, kind: ImageKind = RGB, by_color: bool = False) -> lis
 
 
 def facts_of_splits(dataset: Dataset, splits: Any = None) -> dict[str, list[Facts]]:
-    """Returns what is known of the samples of the splits of those names, or of all."""
+    """Returns the facts about the samples of the named splits, or of all."""
     wanted = {name: each for name, each in dataset.splits.items() if splits is None or name in splits}
     streams: dict[str, Any] = {name: each for name, each in wanted.items() if isinstance(each, Stream)}
     samples = [sample for name, each in wanted.items() if name not in streams for sample in each]
@@ -95,13 +95,13 @@ def facts_of_splits(dataset: Dataset, splits: Any = None) -> dict[str, list[Fact
 
 
 def facts_of_masks(masks: list[Path]) -> list[MaskFacts]:
-    """Returns what is known of masks alone, read by their values."""
+    """Returns the facts about masks alone, read by their values."""
     known = _look_up([(mask, VALUES) for mask in masks], read=True)
     return [known[mask, VALUES] for mask in masks]
 
 
 def facts_of_bands(image: Path) -> ImageFacts:
-    """Returns what is known of an image as it is stored."""
+    """Returns the facts about an image as it is stored."""
     return _look_up([(image, BANDS)], read=True)[image, BANDS]
 
 
@@ -134,7 +134,7 @@ def _key(file):
 
 
 def _look_up(files, read):
-    """Returns {(path, reading): facts} of what is in the index, and, where `read`, of all others as well."""
+    """Returns {(path, reading): facts} from the index and, if `read`, of all other files too."""
     known, unknown, missing = {}, {}, {}
     for file in dict.fromkeys(files):
         state, kept = _state(file[0]), _known.get(_key(file))
@@ -158,7 +158,7 @@ def _look_up(files, read):
 
 
 def _read(missing, store):
-    """Opens files, with a bar if it takes long; returns what is known of them then, and keeps it."""
+    """Reads files, with a progress bar if it takes long; returns their facts and stores them."""
     known, left = {}, iter(missing)
     # Where standard error is no terminal there is no bar.
     bar = tqdm(desc="reading the data", total=len(missing), unit="file", delay=_BAR_AFTER, disable=None)

@@ -1,4 +1,4 @@
-"""What is to be known of a file and of a pair: sizes, values and hashes, or what is wrong with it."""
+"""Facts about a file and about a pair: sizes, values and hashes, or what is wrong with it."""
 
 import hashlib
 import zlib
@@ -32,14 +32,14 @@ _THUMBNAIL = (16, 16)  # Pixels
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong: its kind, and one line that names the file, what was found and the way out."""
+    """A problem: its kind, and one line with the file, what was found and the remedy."""
 
     kind: str
     text: str
 
 
 class ImageFacts(NamedTuple):
-    """What is known of an image.
+    """Facts about an image.
 
     Attributes:
         size: (height, width) in pixels, as it is seen; None where it cannot be read.
@@ -65,7 +65,7 @@ class ImageFacts(NamedTuple):
 
 
 class MaskFacts(NamedTuple):
-    """What is known of a mask, read by its values or by its colors.
+    """Facts about a mask, read by its values or by its colors.
 
     Attributes:
         size: (height, width) in pixels, None where it cannot be read.
@@ -91,7 +91,7 @@ class MaskFacts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one pair.
+    """Facts about one pair.
 
     Attributes:
         image: its file, or its name where it is in memory.
@@ -119,7 +119,7 @@ class Facts:
 
 
 def inspect_file(path: Path, reading: str) -> dict[str, ImageFacts | MaskFacts]:
-    """Opens a file once; returns what is known of it by the asked reading, and by another that is likely."""
+    """Opens a file once; returns its facts by this reading, and by another that is likely to be needed."""
     facts = ImageFacts() if reading in (IMAGE, BANDS) else MaskFacts()
     try:
         contents = read_bytes(path)
@@ -136,13 +136,13 @@ def inspect_file(path: Path, reading: str) -> dict[str, ImageFacts | MaskFacts]:
 
 
 def inspect_arrays(sample: ArraySample) -> Facts:
-    """Looks at an image and its mask in memory."""
+    """Returns the facts about an image and its mask in memory."""
     image = image_facts(sample.image, sample.image.tobytes(), "array")
     return pair_facts(sample, image, mask_facts(sample.mask), image.kind)
 
 
 def pair_facts(sample: Sample | ArraySample, image: ImageFacts, mask: MaskFacts, kind: ImageKind) -> Facts:
-    """Puts together what is known of an image and its mask; the image should be of the kind."""
+    """Combines the facts about an image and its mask; the image should be of the kind."""
     names: tuple[Path | str, Path | str] = (sample.name, sample.name)
     if isinstance(sample, Sample):
         names = (sample.image, sample.mask)
@@ -172,7 +172,7 @@ def pair_facts(sample: Sample | ArraySample, image: ImageFacts, mask: MaskFacts,
 
 
 def lone_mask_facts(path: Path, mask: MaskFacts) -> Facts:
-    """What is known of a mask alone, as Facts."""
+    """The Facts about a mask alone."""
     problem = _named(path, mask.problem)
     return Facts(path, path, counts=mask.counts or {}, colors=mask.colors, problem=problem)
 
@@ -183,7 +183,7 @@ def header_of(image: ImageFacts, mask: MaskFacts) -> Header:
 
 
 def image_facts(image: np.ndarray, contents: bytes, name: str | None, orientation: int = 1) -> ImageFacts:
-    """Looks at an image [H, W, C], and at the bytes of its file, of the format of that name."""
+    """Returns the facts about an image [H, W, C] and about the bytes of its file, of the named format."""
     kind = ImageKind(image.shape[2], image.dtype.name)
     image = as_input(image, kind)
     fingerprint, thumbnail = _prints(image)

@@ -76,7 +76,7 @@ def find_splits(root: Path, described: Description) -> tuple[dict[str, Found], D
 
 
 def _lists(root):
-    """Lists of pairs beside the images; they win over folders, since they say more."""
+    """Lists of pairs beside the images; they take precedence over folders, since they are explicit."""
     files = _list_files(root)
     if not files or any(len(row) < 2 for path in files.values() for _, row in read_rows(path)[:1]):
         return None

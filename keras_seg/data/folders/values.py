@@ -1,4 +1,4 @@
-"""What the values or colors that masks hold mean, where nobody says which are classes."""
+"""The meaning of the values or colors in masks, if no description names the classes."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -19,7 +19,7 @@ _STRAY = 0.001  # Of a mask's pixels, the most that nobody may have meant
 
 
 def scan_masks(root: Path, masks: Any) -> list[Facts]:
-    """Returns what is known of each mask, read by its values; raises InputError."""
+    """Returns the facts about each mask, read by its values; raises InputError."""
     facts = [lone_mask_facts(mask, fact) for mask, fact in zip(masks, facts_of_masks(masks), strict=True)]
     for fact in facts:
         if fact.problem:

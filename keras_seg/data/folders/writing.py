@@ -21,7 +21,7 @@ def content_of(described: Description) -> dict:
 
 
 def check_content(folder: Path, content: dict) -> None:
-    """Raises InputError where the content of a dataset.json is none that `read_description` takes."""
+    """Raises InputError if `read_description` would not accept the content of a dataset.json."""
     parse_description(folder / FILE_NAME, format_description(content))
 
 

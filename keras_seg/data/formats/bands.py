@@ -65,7 +65,7 @@ def decode_bands(
 
 
 def other_kind_text(path: PathLike, found: ImageKind, wanted: ImageKind) -> str:
-    """Says that an image is of another kind than it should be."""
+    """The message for an image of the wrong kind."""
     return f"{path}: holds {found}, and {wanted} is wanted; convert it, or correct --channels."
 
 
@@ -122,7 +122,7 @@ def _turned(image, orientation):
 
 @dataclass(frozen=True)
 class Moments:
-    """What is summed up of images, for the mean and the deviation of each channel.
+    """Sums over images, for the mean and the deviation of each channel.
 
     Attributes:
         count: pixels.

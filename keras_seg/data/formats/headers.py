@@ -75,7 +75,7 @@ def png_palette(contents: bytes) -> list[tuple[int, int, int]]:
 
 
 def foreign_kind(contents: bytes) -> str | None:
-    """Says which kind of BMP or WebP a file is that TensorFlow's decoders do not know; None of others."""
+    """Names the kind of a BMP or WebP that TensorFlow's decoders do not know; None for other files."""
     if contents[12:16] == b"VP8X" and format_name(contents) == "WebP" and len(contents) > 20:
         return "an animated WebP" if contents[20] & _WEBP_ANIMATION else None
     return _foreign_bmp(contents) if format_name(contents) == "BMP" and len(contents) >= 34 else None

@@ -1,4 +1,4 @@
-"""Reads single files, many at a time, and says in one line what is wrong with one that cannot be read."""
+"""Reads single files, many at a time, with a one-line error for a file that cannot be read."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -97,7 +97,7 @@ def read_sample(sample: Sample | ArraySample, dataset: Dataset) -> tuple[np.ndar
 
 
 class Header(NamedTuple):
-    """What is known of a sample before it is decoded.
+    """Facts about a sample from its files' headers.
 
     Attributes:
         size: (height, width) of the image in pixels, as it is seen.

@@ -1,4 +1,4 @@
-"""What ends a training before its time, as one line that says what is left and how to go on."""
+"""Errors that end a training early, each one line that says what was kept and how to resume."""
 
 import re
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ def memory_explained():
 
 @contextmanager
 def endings_explained(run, checkpoints):
-    """Says how to go on, whatever ends the loop over epochs; the best model before it diverged is written.
+    """Says how to resume, whatever ends the loop over epochs; writes the best model before it diverged.
 
     Args:
         run: `Run`.

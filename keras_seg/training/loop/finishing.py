@@ -1,4 +1,4 @@
-"""What a run ends with: figures, images and the export of its best model."""
+"""The end of a run: metrics, images and the export of its best model."""
 
 import numpy as np
 

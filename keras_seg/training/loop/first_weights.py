@@ -17,7 +17,7 @@ SMALLEST = 1e-3  # Deviation below which a channel is as good as constant.
 
 
 def first_images(dataset, config):
-    """The images by which random weights are standardized: some of the training, as it will see them.
+    """The images by which random weights are standardized: some training images, as the training sees them.
 
     Args:
         dataset: `Dataset`.
@@ -60,7 +60,7 @@ def silence_residuals(network):
 
 
 def standardize(network, images):
-    """Gives what enters each ReLU of a network without normalizations a mean of 0 and one deviation.
+    """Standardizes the input of each ReLU in a network without normalizations: mean 0, one deviation.
 
     The outputs of a deep stack of random convolutions and ReLUs hardly depend on the image: each has
     a mean that is many times the differences between places, and what is behind learns that mean first. Batch

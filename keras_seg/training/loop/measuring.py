@@ -1,4 +1,4 @@
-"""What a network is built with where its weights start at random: nothing binds it to published ones."""
+"""Options of a network whose weights start at random, and which published weights do not restrict."""
 
 import inspect
 

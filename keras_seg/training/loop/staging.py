@@ -39,7 +39,7 @@ def load_stage(model, folder):
 
 
 def _check_preprocessing(model, config, run):
-    """Refuses a run whose images were preprocessed in another way, and says how to have the same."""
+    """Refuses a run whose images were preprocessed differently, and says how to get the same."""
     mode = config.get("mode")
     own = next((layer.mode for layer in model.layers if isinstance(layer, Preprocessing)), None)
     if mode in (None, own) or own is None:

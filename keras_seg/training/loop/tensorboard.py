@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a training: scalars, the graph, sample predictions and the confusion matrix."""
+"""TensorBoard logs: scalars, the graph, sample predictions and the confusion matrix."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""Optimizers, schedules of the rate, precision, and the weights of the classes in the loss."""
+"""Optimizers, learning-rate schedules, precision and class weights."""

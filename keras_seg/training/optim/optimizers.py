@@ -1,4 +1,4 @@
-"""SGD, Adam and AdamW with rates and weight decay by group of weights, and an average of the weights."""
+"""SGD, Adam and AdamW with learning-rate multipliers and weight decay by group, and EMA of the weights."""
 
 import keras
 import tensorflow as tf
@@ -12,7 +12,7 @@ UNDECAYED = ("bias", "gamma", "beta")
 
 
 class _Groups:
-    """What the optimizers here add to Keras's.
+    """What these optimizers add to Keras's.
 
     Keras 3 has one learning rate for all weights, decays all of them, and always apart from the gradient.
 
@@ -69,7 +69,7 @@ class _Groups:
                 average.assign(variable)
 
     def rate_of(self, path):
-        """Times the learning rate for the weight `path`, such as `block1_conv1/bias`."""
+        """The learning-rate multiplier of the weight `path`, such as `block1_conv1/bias`."""
         if path.startswith(AUX_LAYER):
             rate = self.aux_rate
         else:
@@ -109,7 +109,7 @@ class _Groups:
             self.assign_sub(self.averages[index], (1 - momentum) * difference)
 
     def late_start(self):
-        """Times the rate of a weight whose first updates were left out."""
+        """The learning-rate multiplier of a weight whose first updates were skipped."""
         return 1.0
 
     def get_config(self):
@@ -127,7 +127,7 @@ class GroupedAdam(_Groups, keras.optimizers.Adam):
     """Adam (Kingma and Ba, 2015, arXiv:1412.6980); decay is added to the gradient (L2)."""
 
     def late_start(self):
-        """Adam corrects its averages for their start at zero by the number of updates.
+        """Adam's bias correction depends on the number of updates.
 
         An encoder that was frozen at first had fewer; without this its first steps would be up to six times
         too long.
@@ -142,7 +142,7 @@ class GroupedAdam(_Groups, keras.optimizers.Adam):
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class GroupedAdamW(GroupedAdam):
-    """Adam whose decay is taken off the weights apart from the gradient (arXiv:1711.05101)."""
+    """Adam with decoupled weight decay (arXiv:1711.05101)."""
 
     decoupled = True
 
@@ -197,5 +197,5 @@ def mean_over_replicas(gradients):
 
 
 def inner_optimizer(optimizer):
-    """The optimizer inside of Keras's loss scaling, which float16 is compiled with, or itself."""
+    """The optimizer inside Keras's loss scaling, which float16 is compiled with, or the optimizer itself."""
     return getattr(optimizer, "inner_optimizer", optimizer)

@@ -117,7 +117,7 @@ class Checkpoints(keras.callbacks.Callback):
             self._best_weights = None
 
     def groups(self):
-        """What the state holds: all that the next step depends on."""
+        """The content of the state: all that the next step depends on."""
         progress, metrics = self.progress, []
         if progress.step % progress.steps_per_epoch or progress.validation_is_pending:
             # Copied, since the sums over several workers are to be had by all of them only.
@@ -139,7 +139,7 @@ class DivergedError(Exception):
 
 
 def _reached(progress):
-    """What differs between two states of one training: an epoch's last batch has two, around validation."""
+    """A key that differs between any two states; an epoch's last batch has two, around validation."""
     return progress.step, len(progress.rows)
 
 
@@ -150,7 +150,7 @@ def state_groups(network, optimizer):
 
 @contextmanager
 def averaged_weights(model):
-    """Puts the moving averages, where the optimizer keeps them, into the place of the weights."""
+    """Swaps in the moving averages of the weights, if the optimizer keeps them."""
     optimizer = inner_optimizer(model.optimizer)
     averages = getattr(optimizer, "averages", None)
     if averages is None:

@@ -11,7 +11,7 @@ SCORE = "val_mean_iou"
 
 
 def read_history(path):
-    """Rows of a `history.csv`, one a finished epoch, numbers as floats; empty where there is none.
+    """The rows of a `history.csv`, one per finished epoch, as floats; empty without a file.
 
     Raises:
         InputError: The file is no history.
@@ -42,7 +42,7 @@ def best_row(rows):
 
 
 def epochs_without_better(rows):
-    """Epochs since the best one: 0 where the last one is it, and where there is none."""
+    """Epochs since the best one: 0 if it is the last one or there is none."""
     return len(rows) - 1 - rows.index(best_row(rows)) if rows else 0
 
 

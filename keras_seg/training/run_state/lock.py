@@ -13,7 +13,7 @@ except ImportError:  # On Windows nothing is locked.
 
 @contextmanager
 def locked(path, folder):
-    """Holds a lock for as long as the block, or the process: one that is killed leaves none.
+    """Holds a lock during the block; a process that is killed leaves none.
 
     Args:
         path: The file that is locked, created if missing. It stays, since a new file would be another lock.

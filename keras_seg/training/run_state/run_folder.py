@@ -59,7 +59,7 @@ def claim_folder(path, held):
 
 
 def create_run(config, dataset, held):
-    """Makes the run folder and its `config.json`; an older run is never written over.
+    """Creates the run folder and its `config.json`; an older run is never overwritten.
 
     Args:
         config: `ResolvedConfig`.
@@ -118,7 +118,7 @@ def finished_step(run):
 
 
 def note_finished(run, step):
-    """Notes that it was."""
+    """Records that step as finished."""
     with replacing(run.path / CHECKPOINTS / FINISHED) as temporary:
         temporary.write_text(f"{step}\n", encoding="utf-8")
 

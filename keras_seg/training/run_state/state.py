@@ -27,7 +27,7 @@ WAY_OUT = "train the run again"
 
 @dataclass
 class Progress:
-    """How far a training is.
+    """The progress of a training.
 
     Attributes:
         steps_per_epoch: Batches of an epoch.
@@ -173,7 +173,7 @@ def remove_leftovers(folder, newest):
 
 
 def sync_folder(folder):
-    """Makes the renaming of a file in a folder last through a power failure, where the system can."""
+    """Makes the renaming of a file in a folder survive a power failure, where the system supports it."""
     if hasattr(os, "O_DIRECTORY"):
         descriptor = os.open(folder, os.O_DIRECTORY)
         try:

@@ -98,7 +98,7 @@ def _check_values(settings):
 
 
 def _check_together(settings):
-    """What a flag would be ignored by is refused."""
+    """Refuses a flag that would be ignored."""
     random = [name for name in AUGMENTATION if name in settings]
     if settings.get("augment") is False and random:
         raise InputError(f"--no-augment and --{random[0].replace('_', '-')} exclude each other; drop one")
@@ -121,7 +121,7 @@ def _check_together(settings):
 
 
 def _check_distributed(settings):
-    """What Keras does on each replica by itself, or what only the chief could do, and would wait for ever."""
+    """Refuses what Keras does on each replica separately, or what only the chief would do."""
     distribute = settings["distribute"]
     if settings.get("accumulate", 1) > 1:
         raise InputError(

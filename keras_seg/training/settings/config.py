@@ -55,7 +55,7 @@ class _Config(
         return plain(asdict(self))
 
     def replace(self, **settings):
-        """The same settings but for these."""
+        """Returns the same settings with these changes."""
         return replace(self, **settings)
 
     @property
@@ -100,7 +100,7 @@ def unknown_setting(name, more=()):
 @_told
 @dataclass(frozen=True)
 class TrainConfig(_Config):
-    """What was asked of a training; docs/reference/settings.md lists the settings, which are all optional.
+    """The settings that are given to a training, all optional; docs/reference/settings.md lists them.
 
     Paths are taken for text, lists for tuples, and NumPy's numbers for Python's. What is left out stays None
     here; `resolve` says what it will be.
@@ -129,7 +129,7 @@ class TrainConfig(_Config):
 
     @classmethod
     def from_dict(cls, recorded: Mapping[str, Any], **changes: Any) -> "TrainConfig":
-        """Takes the settings of a run's `config.json`; what it says beside them is left aside.
+        """Takes the settings of a run's `config.json`; its other keys are ignored.
 
         What was not asked for, and is what it would be now, counts as left out: it follows from `changes`.
 
@@ -156,7 +156,7 @@ class TrainConfig(_Config):
 
 @dataclass(frozen=True)
 class ResolvedConfig(_Config):
-    """What a training goes by: every setting as it is used, None where there is nothing to set.
+    """The resolved settings of a training: every setting as it is used, None where there is nothing to set.
 
     Attributes:
         given: Names of the settings that were asked for.

@@ -1,4 +1,4 @@
-"""What a setting is called in an error: `learning_rate` in Python, `--learning-rate` on the command line.
+"""Names of settings in errors: `learning_rate` in Python, `--learning-rate` on the command line.
 
 The texts of errors hold flags, which cannot be taken for other words. Here they become what a program writes.
 """
@@ -31,7 +31,7 @@ class SettingError(InputError):
 
 @contextmanager
 def python_names():
-    """Gives the errors of the block the names that settings have in Python.
+    """Errors of the block name settings as in Python.
 
     Raises:
         SettingError: In the place of an `InputError`.
@@ -50,7 +50,7 @@ def flag_of(name):
 
 
 def in_python(text):
-    """Returns a text that names settings by their flags as one for who writes Python.
+    """Rewrites a text that names settings by their flags for Python.
 
     >>> in_python("--schedule plateau takes no --warmup-epochs")
     'schedule plateau takes no warmup_epochs'

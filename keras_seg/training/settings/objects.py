@@ -1,4 +1,4 @@
-"""Objects of Keras and functions that a training is given where names and settings go."""
+"""Keras objects and functions that are given to a training in place of names and settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -33,7 +33,7 @@ _REPLACED = {
 
 @dataclass(frozen=True)
 class Objects:
-    """What was given as objects; None where a setting says it.
+    """The objects that were given; None where a setting decides.
 
     Attributes:
         dataset: `Dataset`.
@@ -179,7 +179,7 @@ def check_given_again(config, objects, folder):
 
 
 def check_model(model, dataset):
-    """Makes sure that a model of somebody's own takes the images and gives a logit for each class.
+    """Makes sure that a user's model takes the images and returns a logit for each class.
 
     Raises:
         InputError: It does not.

@@ -1,4 +1,4 @@
-"""Every setting of a training, by subject: kind, default, range and help, each said here and nowhere else.
+"""Every setting of a training, by subject: kind, default, range and help, defined here alone.
 
 The command line's flags, the checks of `TrainConfig` and docs/reference/settings.md are made of these.
 Nothing heavy is imported here. All are None where they are left out.
