@@ -74,7 +74,9 @@ def label_images(
     files, target, images = run_files(run), Target(output), find_images(sources, column)
     for image in images:
         if target.holds(image):
-            raise InputError(f"{image}: lies in the target {output}; name another --output, or other sources")
+            raise InputError(
+                f"{image}: is inside the target {output}; name another --output, or other sources"
+            )
     wanted = [name for name, is_wanted in (("confidence", confidence), ("overlay", overlay)) if is_wanted]
     version = hashlib.sha256(files[run.best_path.name]).hexdigest()[:16]
     _claim(target, run, version, wanted, options)

@@ -151,7 +151,9 @@ def _inputs(arguments, classes, colors, output, wanted):
         for name in OUTPUTS[1:]:
             if wanted[name]:
                 flag = name.replace("_", "-")
-                raise InputError(f"--{flag} is of images, a video gets its overlay alone; drop one of them")
+                raise InputError(
+                    f"--{flag} applies to images, a video only gets its overlay; drop one of them"
+                )
     check_targets(
         {path: outputs.targets(path) for path in paths}
         | {path: [video_target(path, output)] for path in videos}

@@ -19,7 +19,7 @@ def add_arguments(parser):
     add_flags(parser)
     group = parser.add_argument_group("an earlier run")
     group.add_argument(
-        "--resume", metavar="RUN", default=argparse.SUPPRESS, help="go on with this run, to --epochs in all"
+        "--resume", metavar="RUN", default=argparse.SUPPRESS, help="resume this run, up to --epochs in total"
     )
     group.add_argument(
         "--config",

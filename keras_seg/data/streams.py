@@ -146,5 +146,5 @@ def _stream(name, pairs, kind, num_classes):
         height, width = map(int, size)
         sizes.append((height, width))
     if not sizes:
-        raise InputError(f"dataset: {name} gives no image")
+        raise InputError(f"dataset: {name} holds no images")
     return Stream(pairs.map(convert), sizes)

@@ -50,7 +50,7 @@ def expand_inputs(inputs: Iterable[PathLike], suffixes: Collection[str] = IMAGE_
         for path in _expand(item, suffixes):
             found.setdefault(path.resolve(), path)
     if not found:
-        raise InputError("no input; name images, folders or patterns")
+        raise InputError("no input; name images, folders or glob patterns")
     return list(found.values())
 
 

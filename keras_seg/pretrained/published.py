@@ -54,7 +54,7 @@ def resolve_weights(
         if choice not in whole:
             known = (*choices, *whole)
             words = f"one of {', '.join(known)}" if len(known) > 1 else known[0]
-            raise InputError(f"--weights {choice} is no file. Give a weights file or {words}.")
+            raise InputError(f"--weights {choice} is not a file. Give a weights file or {words}.")
         try:
             path = fetch(whole[choice], folder)
         except OSError as error:

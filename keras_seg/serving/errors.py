@@ -25,7 +25,7 @@ _ADVICE = {
     EXHAUSTED: ("is out of memory for the request", "send smaller images or use `tiled`"),
     UNIMPLEMENTED: ("does not speak TensorFlow Serving's protocol", "check the host and port"),
     UNAVAILABLE: ("cannot be reached", "start it, or check the host and port"),
-    WRONG: ("sent a wrong response", "check that it serves an export of keras_seg, and what lies between"),
+    WRONG: ("sent a wrong response", "check that it serves an export of keras_seg, and any proxy between"),
 }
 _OTHER = ("failed", "its log says more")
 _WRONG_PORT = {

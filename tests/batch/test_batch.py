@@ -196,7 +196,7 @@ def test_a_job_labels_as_the_predictor_does_and_goes_on(tmp_path, run, engine, c
     assert main(command) == 2
     assert "holds a job with other outputs; name another --output" in capsys.readouterr().err
     assert main([*command[:-1], str(tmp_path)]) == 2
-    assert "lies in the target" in capsys.readouterr().err
+    assert "is inside the target" in capsys.readouterr().err
     assert json.loads((output / "job.json").read_text())["classes"] == list(run.classes)
 
 

@@ -94,7 +94,7 @@ DEFECTS = {
     ),
     "a value beyond the classes": (
         _mask(np.where(MASK == 2, 99, MASK)),
-        r"masks/3\.png: 1024 pixels have the value 99, which is no class .* 1 of 6 masks",
+        r"masks/3\.png: 1024 pixels have the value 99, which is not a class .* 1 of 6 masks",
     ),
     "a value in files of odd names": (_odd_value, r"gr\\udcfcn.*PNG: 7 pixels have the value 77"),
     "255 as foreground in one mask": (

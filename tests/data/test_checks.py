@@ -65,7 +65,7 @@ def test_a_sound_folder_passes(folder):
         (
             "masks/3.png",
             _mask_with(11, 5),
-            r"3\.png: 5 pixels have the value 11, which is no class"
+            r"3\.png: 5 pixels have the value 11, which is not a class"
             r" \(the 3 classes are 0 to 2; ignored: 255\)"
             r"; 1 of 6 masks have it; ignore it with --ignore-label 11, or name its class under `classes`",
         ),

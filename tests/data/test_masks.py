@@ -82,13 +82,13 @@ def test_a_list_of_colors_in_json_has_no_names(tmp_path):
     "text, message",
     [
         ("", r"holds 0 classes"),
-        ("1,2,300,sky", r"\[1, 2, 300\] is no color"),
+        ("1,2,300,sky", r"\[1, 2, 300\] is not a color"),
         ("1,2,3,sky\nhello 5", r"line 2 is 'hello 5'; a line holds red"),
         ("1,2,3,sky\n1,2,3,sea", r"\(1, 2, 3\) is there twice"),
         ("1,2,3,sky\n1,2,4,sky", r"sky is there twice"),
-        ("[[1, 2], 3]", r"\[1, 2\] is no color"),
+        ("[[1, 2], 3]", r"\[1, 2\] is not a color"),
         ("[[1, 2", r"is not JSON"),
-        ('{"c\\ud83d": [1, 2, 3]}', r"the name 'c\\ud83d' is no text"),
+        ('{"c\\ud83d": [1, 2, 3]}', r"the name 'c\\ud83d' is not text"),
     ],
 )
 def test_a_wrong_color_table_is_refused(tmp_path, text, message):
@@ -148,7 +148,7 @@ def test_the_zero_label_can_be_reduced(tmp_path):
     np.testing.assert_array_equal(_ids(dataset)[0], [IGNORE, 0, 1, 2, IGNORE])
     (root / "dataset.json").write_text('{"classes": ["x", "y", "z"], "reduce_zero_label": true}')
     np.testing.assert_array_equal(_ids(load_dataset(root))[0], [IGNORE, 0, 1, 2, IGNORE])
-    with pytest.raises(InputError, match="value 3, which is no class"):
+    with pytest.raises(InputError, match="value 3, which is not a class"):
         check_dataset(load_dataset(root, reduce_zero_label=False))
 
 

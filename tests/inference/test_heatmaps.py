@@ -56,7 +56,7 @@ def test_a_picture_without_a_cell_is_refused(classifier):
     [
         (["--class", "1000"], "--class must be from 0 to 999, received 1000"),
         (["--weights", "none"], "--weights must be imagenet or a file: fresh weights see nothing"),
-        (["--weights", "missing.h5"], "--weights missing.h5 is no file. Give a weights file or imagenet."),
+        (["--weights", "missing.h5"], "--weights missing.h5 is not a file. Give a weights file or imagenet."),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(argv, line, tmp_path, capsys):

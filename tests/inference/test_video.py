@@ -111,7 +111,7 @@ def test_a_name_that_is_no_text_is_one_line(video, tmp_path):
 
 
 def test_a_camera_that_is_not_there_is_one_line(tmp_path):
-    with pytest.raises(InputError, match="camera 99: gives no image"):
+    with pytest.raises(InputError, match="camera 99: returns no image"):
         predict_video(Threshold(), 99, tmp_path / "out")
 
 
@@ -136,7 +136,7 @@ def test_a_video_that_breaks_off_is_told(run, tmp_path, capfd):
     [
         (["missing.mp4"], "missing.mp4: no such file or folder"),
         (["*.mp4"], "*.mp4: no file that matches ends in .avi"),
-        (["walk.avi", "--confidence"], "--confidence is of images, a video gets its overlay alone"),
+        (["walk.avi", "--confidence"], "--confidence applies to images, a video only gets its overlay"),
         (["walk.avi", "--probabilities", "zip"], "--probabilities must be npz or png, received zip"),
         (["walk.avi", "--overlap", "0.5"], "--overlap is of windows; add --sliding H W"),
         (["--camera", "0", "--server", "host:1"], "--camera works with --run alone"),

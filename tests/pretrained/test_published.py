@@ -50,7 +50,9 @@ def test_a_file_is_taken_as_it_is(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"is no file. Give a weights file or one of auto, imagenet, none"):
+    with pytest.raises(
+        InputError, match=r"is not a file. Give a weights file or one of auto, imagenet, none"
+    ):
         resolve_weights("fcn8", str(tmp_path / "mine.h5"))
 
 

@@ -217,9 +217,9 @@ def test_what_follows_from_a_setting_changes_with_it():
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("epoch", "epoch is no setting; is it epochs?"),
-        ("learningrate", "learningrate is no setting; is it learning_rate?"),
-        ("zzz", "zzz is no setting; docs/reference/settings.md lists them"),
+        ("epoch", "epoch is not a setting; is it epochs?"),
+        ("learningrate", "learningrate is not a setting; is it learning_rate?"),
+        ("zzz", "zzz is not a setting; docs/reference/settings.md lists them"),
     ],
 )
 def test_a_misspelt_setting_is_told_by_the_nearest(name, text):

@@ -88,7 +88,7 @@ def test_a_run_goes_on_from_its_start_only_where_nothing_is_left_of_a_training(s
     assert find_state(Run.open(stopped), 4, lambda line: None) == (None, Progress(4))
     for name in ("best.keras", "history.csv", "metrics.json", "curves.png", "samples.png", "export"):
         (stopped / name).touch()
-        with pytest.raises(InputError, match=f"holds {name}, but no checkpoint to go on from"):
+        with pytest.raises(InputError, match=f"holds {name}, but no checkpoint to resume from"):
             find_state(Run.open(stopped), 4, lambda line: None)
         (stopped / name).unlink()
     (stopped / "best.keras").touch()

@@ -137,7 +137,7 @@ def test_a_run_with_objects_goes_on_to_the_same_bits_where_they_are_given_again(
     missing = "was trained with dataset and model and optimizer and augment given as objects, which no file"
     with pytest.raises(InputError, match=f"{missing} holds; give them again"):
         train(resume=run, callbacks=[], report=print)
-    with pytest.raises(InputError, match=r"callbacks given as objects, .* or callbacks=\[\] to go on"):
+    with pytest.raises(InputError, match=r"callbacks given as objects, .* or callbacks=\[\] to continue"):
         train(resume=run, **objects(), report=print)
     with pytest.raises(InputError, match="was trained without a loss of one's own; drop it"):
         train(resume=run, **objects(), callbacks=[], loss=LOSS, report=print)
@@ -196,7 +196,7 @@ IMAGES, MASKS = np.zeros((3, 8, 6, 3), "uint8"), np.zeros((3, 8, 6), "int32")
         (stream(IMAGES, MASKS - 1), "the mask of image 1 of val holds -1"),
         (stream(IMAGES, MASKS[:, :4]), "image 1 of val has the shape [4, 6], and the image [8, 6]"),
         (tf.data.Dataset.from_tensor_slices(IMAGES), "val must give pairs of an image [H, W, C] and a mask"),
-        (stream(IMAGES, MASKS).take(0), "val gives no image"),
+        (stream(IMAGES, MASKS).take(0), "val holds no images"),
         (stream(IMAGES[..., :1], MASKS), "holds uint8 of 3 channels in train, uint8 of 1 channel in val"),
     ],
 )
@@ -230,8 +230,8 @@ class Subclassed(keras.Model):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"epoch": 3}, "epoch is no setting; is it epochs?"),
-        ({"data_set": 3}, "data_set is no setting; is it dataset?"),
+        ({"epoch": 3}, "epoch is not a setting; is it epochs?"),
+        ({"data_set": 3}, "data_set is not a setting; is it dataset?"),
         ({"config": "unet"}, "config must be a TrainConfig, received 'unet'"),
         ({"dataset": stream(IMAGES, MASKS)}, "dataset=(train, val); received"),
         (two(), "classes: say how many there are"),

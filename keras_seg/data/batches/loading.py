@@ -57,7 +57,9 @@ def make_loader(samples, headers, dataset):
         ids = to_ids(mask, dataset)
         is_right = tf.reduce_all(tf.equal(tf.shape(image)[:2], tf.shape(mask)))
         is_right &= are_ids(ids, dataset.num_classes)
-        message = "a mask differs in size from its image or holds a value that is no class; see check_dataset"
+        message = (
+            "a mask differs in size from its image or holds a value that is not a class; see check_dataset"
+        )
         with tf.control_dependencies([tf.raw_ops.Assert(condition=is_right, data=[message])]):
             return tf.ensure_shape(image, (*size, dataset.images.channels)), tf.ensure_shape(ids, size)
 

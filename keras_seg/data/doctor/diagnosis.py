@@ -32,7 +32,7 @@ def value_problems(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
             others = [_shown(dataset, other) for other in sorted(set(files_with) - {value})]
             text = (
                 f"{fact.mask}: {counts[value]} pixels have the {thing} {_shown(dataset, value)},"
-                f" which is no class ({_known_text(dataset)});"
+                f" which is not a class ({_known_text(dataset)});"
                 f" {files_with[value]} of {len(facts)} masks have it"
                 f"{f', and there are {listed(others)}' if others else ''};"
                 f" {_cure(dataset, value, fact.counts, counts, held, ignored)}"

@@ -70,7 +70,7 @@ def _from_lines(path, text):
 def _color(path, color):
     is_right = isinstance(color, list) and len(color) == 3 and all(type(part) is int for part in color)
     if not is_right or not all(0 <= part <= 255 for part in color):
-        raise InputError(f"{path}: {str(color)[:60]} is no color; write three numbers from 0 to 255.")
+        raise InputError(f"{path}: {str(color)[:60]} is not a color; write three numbers from 0 to 255.")
     return tuple(color)
 
 
@@ -80,4 +80,4 @@ def _check(path, names, colors):
         if twice is not None:
             raise InputError(f"{path}: {twice} is there twice; a name and a color stand for one class each.")
     if broken := [name for name in names if not is_text(name)]:
-        raise InputError(f"{path}: the name {broken[0]!r} is no text; correct it.")
+        raise InputError(f"{path}: the name {broken[0]!r} is not text; correct it.")

@@ -45,7 +45,7 @@ def endings_explained(run, checkpoints):
         raise InputError(_explain(diverged, run)) from None
     except OUT_OF_MEMORY as error:
         raise InputError(
-            f"{run.path}: {_short_of_memory(error)}; if another program had the memory, go on with "
+            f"{run.path}: {_short_of_memory(error)}; if another program used the memory, resume with "
             f"--resume {run.path}"
         ) from None
     except InputError as error:

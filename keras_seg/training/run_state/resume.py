@@ -78,7 +78,7 @@ def _check_reached(run, folder):
     left = [name for name in LEFT if (run.path / name).exists()]
     if left and newest is None:
         raise InputError(
-            f"{run.path}: holds {', '.join(left)}, but no checkpoint to go on from; {new_run}, or remove "
+            f"{run.path}: holds {', '.join(left)}, but no checkpoint to resume from; {new_run}, or remove "
             f"{'it' if len(left) == 1 else 'them'} to train it again from the start"
         )
     if finished_step(run) > (newest or 0):

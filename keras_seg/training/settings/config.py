@@ -92,7 +92,7 @@ def _told(cls):
 def unknown_setting(name, more=()):
     """The text of the error for a name that no setting has; `more` are other names that are taken."""
     near = get_close_matches(name, [*settings_of(_Config), *more], 1)
-    return f"{name} is no setting; " + (
+    return f"{name} is not a setting; " + (
         f"is it {near[0]}?" if near else "docs/reference/settings.md lists them"
     )
 

@@ -168,7 +168,7 @@ def check_given_again(config, objects, folder):
     again = objects.names if objects.callbacks is None else {*objects.names, "callbacks"}
     missing = [name for name in config.objects if name not in again]
     if missing:
-        empty = ", or callbacks=[] to go on without" if missing == ["callbacks"] else ""
+        empty = ", or callbacks=[] to continue without" if missing == ["callbacks"] else ""
         raise InputError(
             f"{folder}: was trained with {' and '.join(missing)} given as objects, which no file holds; give "
             f"{'it' if len(missing) == 1 else 'them'} again{empty}"
