@@ -141,7 +141,7 @@ def test_wrong_annotations_are_named_and_nothing_is_written(labelme, tmp_path, s
     "annotation, message",
     [
         ({"image_id": 9, "category_id": 3, "segmentation": [[0, 0, 9, 0, 9, 9]]}, "of the image 9"),
-        ({"image_id": 0, "category_id": 3, "segmentation": [[0, 0, 9, 0]]}, "less than 3 points"),
+        ({"image_id": 0, "category_id": 3, "segmentation": [[0, 0, 9, 0]]}, "fewer than 3 points"),
         ({"image_id": 0, "category_id": 3, "segmentation": {"counts": [5]}}, "cover 5 of 600 pixels"),
         ({"image_id": 0, "category_id": 3}, "annotation 1 cannot be understood (KeyError"),
     ],

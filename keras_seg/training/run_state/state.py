@@ -150,7 +150,7 @@ def newest_state(folder, report):
                 progress = Progress(**json.loads(archive.read(NOTES)))
                 progress.check()
         except Exception as error:  # Zip and JSON answer damaged files with many kinds.
-            report(f"{path}: is damaged ({error}); going on from the checkpoint before")
+            report(f"{path}: is damaged ({error}); resuming from the checkpoint before")
             damaged = path
         else:
             return path, progress
