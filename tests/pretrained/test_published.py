@@ -143,7 +143,9 @@ def test_a_whole_network_is_taken_by_its_name(tmp_path, unchecked):
     path.touch()
     expected = path, f"weights: fcn_resnet50_coco, from {path}."
     assert resolve_weights("fcn_resnet50", "fcn_resnet50_coco", tmp_path) == expected
-    with pytest.raises(InputError, match=r"not a file. Give a weights file or one of auto, imagenet, none\.$"):
+    with pytest.raises(
+        InputError, match=r"not a file. Give a weights file or one of auto, imagenet, none\.$"
+    ):
         resolve_weights("pspnet", "fcn_resnet50_coco", tmp_path)
 
 
