@@ -74,7 +74,7 @@ def encoder_layers(network: keras.Model, stages: int | None = None) -> list[str]
     return [layer.name for layer in keras.Model(network.input, outputs).layers if layer.name not in own]
 
 
-def encoder_model(network):
+def encoder_model(network: keras.Model) -> keras.Model:
     """Makes a model of a network's encoder, with the same variables.
 
     Args:
