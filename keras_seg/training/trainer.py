@@ -100,6 +100,6 @@ def _check_resumed(config, settings):
     surplus = sorted(flag_of(name) for name in settings.keys() - set(WITH_RESUME))
     if surplus or config is not None:
         raise InputError(
-            f"{', '.join(surplus) or 'config'}: --resume uses the run's own settings; only --epochs, "
-            "--checkpoint-every and --distribute go with it"
+            f"{', '.join(surplus) or 'config'}: a resumed run keeps its settings; only --epochs, "
+            "--checkpoint-every and --distribute may be given with it"
         )

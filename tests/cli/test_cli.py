@@ -23,7 +23,7 @@ def run_main(capsys, *argv, program="keras-seg"):
         (["train", "--model", "fcn9"], "--model must be one of"),
         (["train", "--batch-size", "0"], "--batch-size must be 1 or more"),
         (["train", "--resume", "nowhere"], "nowhere: no such run folder"),
-        (["train", "--resume", "nowhere", "--seed", "1"], "--seed: --resume uses"),
+        (["train", "--resume", "nowhere", "--seed", "1"], "--seed: a resumed run keeps its settings"),
         (["train", "--resume", "nowhere", "--checkpoint-every", "never"], "nowhere: no such run folder"),
         (["train", "--rotation", "200"], "--rotation must be from 0 to 180, received 200.0"),
         (["train", "--scales", "2", "1"], "--scales must be two factors, the lower first"),

@@ -254,8 +254,8 @@ class Subclassed(keras.Model):
         ({"augment": lambda *_: None, "blur": 1.0}, "blur does nothing beside an augment of one's own"),
         ({"callbacks": print}, "callbacks must be Keras's, received"),
         ({"classes": 3}, "classes is of tf.data datasets"),
-        ({"resume": "run", "model": "unet"}, "model: resume uses the run's own settings"),
-        ({"resume": "run", "seed": 3}, "seed: resume uses the run's own settings"),
+        ({"resume": "run", "model": "unet"}, "model: a resumed run keeps its settings"),
+        ({"resume": "run", "seed": 3}, "seed: a resumed run keeps its settings"),
         ({"model": "fcn9"}, "model must be one of"),
     ],
 )
