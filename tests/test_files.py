@@ -91,7 +91,7 @@ def test_what_is_no_file_is_no_run_and_no_weights(no_file, run, tmp_path):
     with pytest.raises(InputError, match=found):
         Run.open(tmp_path)
     make(tmp_path / "a.h5")
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="is not a file"):
         load_weights(None, tmp_path / "a.h5")
     make(tmp_path / "step-00000001.npz")
     with pytest.raises(InputError, match="is damaged, and there is no other checkpoint"):

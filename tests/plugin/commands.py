@@ -24,7 +24,7 @@ def command(*words):
 
 def test_it_is_listed(capsys):
     command("models")
-    assert "`acme_net`" in capsys.readouterr().out
+    assert "acme_net" in capsys.readouterr().out
 
 
 def train(folder, run, *model):

@@ -144,7 +144,7 @@ def test_predictions_are_left_aside_by_a_segmentation_network(published):
 
 def test_a_network_without_dense_layers_takes_the_convolutions(published):
     line = load_weights(narrow_convolutional((), "score", 2), published)
-    assert line.endswith("not in the file: score; unused: fc1, fc2, predictions.")
+    assert line.endswith("the file does not have them: score; unused: fc1, fc2, predictions.")
 
 
 def test_the_file_without_its_top_leaves_the_dense_layers_fresh(tmp_path, dense):

@@ -242,7 +242,7 @@ def test_a_lack_of_memory_ends_in_one_line_and_keeps_the_last_checkpoint(
         train(config(shapes_folder, folder, checkpoint_every="2", **EAGER), report=print)
     assert f"{folder}: out of memory {reason}; train again with a smaller" in str(error.value)
     assert (
-        f"resume it with --resume {folder}" in error.value.command_line
+        f"resume with --resume {folder}" in error.value.command_line
         and len(str(error.value).splitlines()) == 1
     )
     assert newest_state(folder / "checkpoints", print)[1].step == STEPS
