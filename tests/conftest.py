@@ -66,6 +66,15 @@ def eager():
 
 
 @pytest.fixture
+def own_registry(monkeypatch):
+    """What a test registers is forgotten after it."""
+    from keras_seg import registry
+
+    registry.networks()
+    monkeypatch.setattr(registry, "_ROWS", {kind: dict(rows) for kind, rows in registry._ROWS.items()})
+
+
+@pytest.fixture
 def no_export(monkeypatch):
     """Leaves out the export of the best model, which takes longer than a small training."""
     from keras_seg.training.loop import finishing

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import keras_seg
-from keras_seg import Encoder, InputError, LearningRate, Network, registry
+from keras_seg import Encoder, InputError, LearningRate, Network
 from keras_seg.models import MODELS, build_model
 from keras_seg.models.fcn import fcn
 from keras_seg.registry import encoders, networks
@@ -17,11 +17,7 @@ from tests.plugin import install
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True)
-def registered(monkeypatch):
-    """What a test registers is forgotten after it."""
-    networks()
-    monkeypatch.setattr(registry, "_ROWS", {kind: dict(rows) for kind, rows in registry._ROWS.items()})
+pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 def run_python(folder, *arguments):
@@ -54,7 +50,6 @@ def test_a_broken_package_is_one_line_and_hides_no_other(tmp_path):
     taken = "from keras_seg import Network\ndef mine(num_classes, input_shape, *, name): ...\n"
     install(tmp_path, "taken-nets", "taken_nets", f'{taken}NETWORKS = (Network("fcn8", mine),)\n')
     done = run_python(tmp_path, "-c", "from keras_seg import MODELS; print('fcn8' in MODELS, len(MODELS))")
-    # Other tests of this process may have registered theirs.
     own = [name for name in MODELS if networks()[name].builder.__module__.startswith("keras_seg.")]
     assert done.stdout.split() == ["True", str(len(own))]
     lines = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]

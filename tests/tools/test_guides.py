@@ -51,6 +51,8 @@ INSTEAD = (
 LONG = ("train.py", "train(", "batch", "--format onnx", "--format litert")
 RUNS = ("fcn8-shapes", "fcn8-photographs", "unet-photographs")
 
+pytestmark = pytest.mark.usefixtures("own_registry")
+
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):

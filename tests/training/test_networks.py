@@ -364,6 +364,7 @@ def test_a_network_with_random_weights_starts_near_the_loss_of_chance(narrow, ea
     images, labels = pixels(size=32)
     losses = {}
     for name in ("scaled", "raw"):
+        keras.utils.set_random_seed(0)  # With other seeds the raw loss was 7 to 84.
         config = TrainConfig(model="deeplabv1", weights="none").resolve()
         if name == "scaled":
             config = for_first_weights(config, NO_IMAGES, lambda line: None)
