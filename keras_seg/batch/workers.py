@@ -10,7 +10,7 @@ from keras_seg.errors import InputError
 from keras_seg.process import prepare
 
 AHEAD = 16  # Images that are read and decoded at a time.
-TOGETHER = 1 << 20  # Pixels that go through the network at once, of images of one size.
+TOGETHER = 1 << 20  # Pixels that go through the network at once on a GPU, of images of one size.
 
 
 def load_predictor(run, cores, options):
@@ -48,9 +48,13 @@ class Labeler:
     """
 
     def __init__(self, run, cores, options, target, version, wanted):
+        import tensorflow as tf
+
         from keras_seg.batch.targets import Target
 
         self._predictor = load_predictor(run, cores, options)
+        # A CPU's kernels round otherwise for a batch, so a tie of two classes could be decided otherwise.
+        self._together = TOGETHER if tf.config.list_physical_devices("GPU") else 1
         self._target, self._version, self._wanted = Target(target), version, wanted
         self._pool = ThreadPoolExecutor(max(2, cores or 0))
 
@@ -75,7 +79,8 @@ class Labeler:
         started = time.perf_counter()
         images = list(self._pool.map(self._read, paths))
         rows = {path: _failed(path, image) for path, image in images if isinstance(image, str)}
-        for group in _of_one_size([pair for pair in images if not isinstance(pair[1], str)]):
+        readable = [pair for pair in images if not isinstance(pair[1], str)]
+        for group in _of_one_size(readable, self._together):
             rows.update(self._predict(group))
         share = (time.perf_counter() - started) / len(paths)
         return [{**rows[path], "model_version": self._version, "seconds": share} for path in paths]
@@ -150,12 +155,12 @@ def _failed(path, line):
     return {"path": path, "status": FAILED, "error": line, **empty}
 
 
-def _of_one_size(pairs):
-    """Yields lists of pairs whose images have one size, of at most `TOGETHER` pixels or one image."""
+def _of_one_size(pairs, most):
+    """Yields lists of pairs whose images have one size, of at most `most` pixels or one image."""
     groups: dict[Any, list[Any]] = {}
     for path, image in pairs:
         group = groups.setdefault(image.shape, [])
         group.append((path, image))
-        if (len(group) + 1) * image.shape[0] * image.shape[1] > TOGETHER:
+        if (len(group) + 1) * image.shape[0] * image.shape[1] > most:
             yield groups.pop(image.shape)
     yield from groups.values()
