@@ -21,7 +21,8 @@ from keras_seg.inference import write_image
 from keras_seg.inference.crf import CRF, refine
 from keras_seg.memory import peak_bytes
 from keras_seg.metrics import scores
-from keras_seg.palette import IGNORE, panel
+from keras_seg.palette import IGNORE
+from keras_seg.sheets import contact_sheet
 
 COARSE = 8  # Pixels of the scene to a pixel of the maps, as after three poolings.
 COLORS = (3.0, 13.0)  # Deviations, in levels of 0 to 255.
@@ -57,7 +58,7 @@ def main():
     if arguments.output:
         rows = [(sample.image, sample.mask, mask.argmax(-1).astype(np.uint8)) for mask in found]
         titles = "image", "truth", "without, then by CRF, 3 and 13"
-        write_image(arguments.output, panel(rows, titles, dataset.classes, dataset.colors))
+        write_image(arguments.output, contact_sheet(rows, titles, dataset.classes, dataset.colors))
 
 
 def figures(truth, probabilities):

@@ -12,9 +12,8 @@ from keras_seg.data import draw_shapes, eval_batches, read_sample, steps_per_epo
 from keras_seg.inference import write_image
 from keras_seg.losses import SegmentationLoss
 from keras_seg.metrics import ConfusionMatrixMetric, scores
-from keras_seg.palette import panel
 from keras_seg.training.loop.callbacks import History
-from keras_seg.training.loop.pictures import draw_curves
+from keras_seg.training.loop.pictures import comparison_sheet, draw_curves
 
 folder = Path("runs/keras-native")
 folder.mkdir(parents=True, exist_ok=True)
@@ -87,5 +86,4 @@ for name, iou, precision, recall in zip(
 predictor = keras_seg.Predictor(model, dataset.classes, dataset.colors)
 pairs = [read_sample(sample, dataset) for sample in dataset.split("val")[:4]]
 samples = [(image, mask, predictor.predict(image).mask) for image, mask in pairs]
-picture = panel(samples, ("image", "truth", "prediction"), dataset.classes, dataset.colors)
-write_image(folder / "samples.png", picture)
+write_image(folder / "samples.png", comparison_sheet(samples, dataset.classes, dataset.colors))

@@ -1,7 +1,10 @@
-"""Colors for class ids, and the pictures that show them: masks, overlays, legends and panels.
+"""The colors of classes, and how masks, overlays and errors are painted with them.
 
-Pictures are RGB uint8 arrays [H, W, 3]; masks are integer arrays [H, W] in which 255 is ignored.
+Images are RGB uint8 arrays [H, W, 3]; masks are integer arrays [H, W] in which 255 is ignored. Legends and
+contact sheets are drawn in `keras_seg.sheets`.
 """
+
+import re
 
 import cv2
 import numpy as np
@@ -9,15 +12,57 @@ import numpy as np
 IGNORE = 255
 IGNORE_COLOR = (224, 224, 192)  # The cream of the Pascal VOC void outline.
 IGNORE_NAME = "ignored"
+ERROR_COLOR = (230, 40, 40)  # Of wrong pixels.
+OUTLINE = 300  # An outline is this part of the image's longer side wide, and at least a pixel.
+ALPHA = 0.625  # Weight of a class's color within its outline; eighths are exact, so a server draws the same.
+LUMA = (77, 150, 29)  # Red, green and blue in brightness, of 256: ITU-R BT.601.
 
-_BACKGROUND = (255, 255, 255)
-_INK = (24, 24, 24)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_MAX_NAME = 32  # Longer class names are shortened in a legend.
+_GROUNDS = ("background", "_background_", "ground", "void", "unlabeled", "unlabelled")
+_UNNAMED = re.compile(r"(class[ _])?0")
+_WASH = 0.65  # Of white over an image on which errors are shown.
+# Okabe and Ito's eight (Color Universal Design, 2008), black first. Each of the others is the color of a grid
+# that is farthest from all before it, from IGNORE_COLOR and from white, in CIELAB and in the eyes that tell
+# them apart worst: `python -m tests.color_vision` prints the table.
+_COLORS = (
+    "000000d55e0056b4e9f0e4420072b2cc79a7e69f00009e738700f0a5f078695a2d9678ff96b4694b5a5a5a3cc3f0b4d2"
+    "c300a5ff789696783c964b0078f0ffa54b877896f0d2a54b874bf087f096a587c3c35a5a6969d269961e96d2ffe1c34b"
+    "b42d694b784bd2a5d2c3c39687d2695a4b87f0a5b4f0697869b496a5964ba56987f0d2d2d2f069691ed27887d200d20f"
+    "785ae15a5a4b783cb4c35aa596965a3c4bff00d2b4f087e100b478e1782d96f0f0e178ffd2a5ff2dff3c69b43c4b00ff"
+    "a54bb4e11e1e78a5b4e11e69b43c3cc3f0b44b69ffff5ae15a6987f0b469c35ac30f7869ffd2964b690fe1b4f0a5f0e1"
+    "5ae14bb43cc3a596c3e15a96e1d200b45ae15ae1e1f06900695a9600693c783c96d2c3878778a5c3a58778879678e1c3"
+    "b45a2db4c3a500a5d2a55a69872dd2a5e178e1f05a9669ffd2965a5aa50fa59687694b78a52dc33c874b4b2de187e1a5"
+    "d26969e187b4a5b4789687b44bc3ff96873ce196a59678b4b4e15a1e5ae13c695af0873cc34b4ba58787b44b783c783c"
+    "3c5aa5965a1ed2d2874b7878695ad287e1ff00c32d69785a87b4a5d269d2c3d2b4a55a96ffc3a596c3c3b4f087a50fa5"
+    "b469e1c3b45a7896a5a5874bd2b48778b4c3a57887c31ed2870fc38778c396a569f0e1d2a5c378d2f0a5a5691e872de1"
+    "96a5d2d200b4a587e1a53c9678d2d2c3b496b4c33cf078d278a5fff0c3c33c69c3f0c3e196f01e782db4e1a5e15ab45a"
+    "c3e169c3a5f02d87f000a5964b3cf08796ff78a53cb4785a4bd2f0d296c3a5d2782d78f02d5a78b41ee1785a5aa53cff"
+    "875aa5b496a5b45a7878782dd2d2f069f0a5f0c33c788769a53c872da52d789669e1691e69a5f0ff962d1e782db4e1b4"
+    "5ac34bf0876969f069a5c3b4f0b4960078961ef05affd2f096c387a5c3fff02db4008796b4a596c3c3d2873cf0a53c5a"
+    "d2b4c33c4bd26900f0a5a55aff2d3ca55aa5a5f0c3c3877887c35ac34bf0960fff4bc37800f0e13c69e1e1b43cb4e1d2"
+    "4ba578f000ffffe1b4f0d25ac3d23ce1872dc3c35a87784b69e1699669d27878878787f04b6978d2e1ff008778"
+)
 
 
-def default_colors(num_classes):
-    """Returns the Pascal VOC color map: uint8 [num_classes, 3], black first.
+def default_colors(classes):
+    """Returns colors that color-blind people can tell apart: uint8 [C, 3].
+
+    The first 16 differ by 16 or more in CIELAB with each kind of dichromacy and without, the first 21 by 14
+    and the first 32 by 11. Of more classes some look alike to everyone, and legends have to be read. Beyond
+    255 the colors repeat.
+
+    Args:
+        classes: Number of classes, or their names. The first one is black, unless it has a name that is none
+            of a ground.
+    """
+    table = np.frombuffer(bytes.fromhex(_COLORS), np.uint8).reshape(-1, 3)
+    if not np.ndim(classes):
+        return table[np.arange(classes) % len(table)]
+    first = 0 if classes and (is_ground(classes[0]) or _UNNAMED.fullmatch(classes[0])) else 1
+    return table[(np.arange(len(classes)) + first) % len(table)]
+
+
+def voc_colors(num_classes):
+    """Returns the Pascal VOC color map, in which many files hold masks: uint8 [num_classes, 3], black first.
 
     The bits of a class id, three at a time, become the high bits of red, green and blue
     (VOCdevkit's VOCcolormap.m). Beyond 256 the colors repeat.
@@ -28,6 +73,22 @@ def default_colors(num_classes):
         for channel in range(3):
             colors[:, channel] |= (((ids >> (3 * level + channel)) & 1) << (7 - level)).astype(np.uint8)
     return colors
+
+
+def is_ground(name):
+    """Whether a class is what lies around the others."""
+    return name.lower() in _GROUNDS
+
+
+def clear_class(classes, colors):
+    """Returns the class that overlays leave clear: 0 if it is the ground by its name or black, else None.
+
+    Args:
+        classes: Class names in id order, or None.
+        colors: RGB per class, [C, 3].
+    """
+    is_clear = len(colors) > 1 and ((classes and is_ground(classes[0])) or not np.any(colors[0]))
+    return 0 if is_clear else None
 
 
 def displayable(image):
@@ -52,7 +113,7 @@ def colorize(mask, colors, ignore_color=IGNORE_COLOR):
     """Paints a mask.
 
     Args:
-        mask: integer [H, W]; 255 and every id that has no color are painted in `ignore_color`.
+        mask: Integer [H, W]; 255 and every id that has no color are painted in `ignore_color`.
         colors: RGB per class, [C, 3] in 0..255.
         ignore_color: RGB of the ignored pixels.
 
@@ -68,136 +129,73 @@ def colorize(mask, colors, ignore_color=IGNORE_COLOR):
     return table[mask]
 
 
-def overlay(image, mask, colors, alpha=0.5):
-    """Blends a mask's colors over its image; ignored pixels show the image alone.
+def outlines(mask):
+    """Finds the outlines of the regions of a mask, on both sides of their borders.
+
+    Args:
+        mask: Integer [H, W].
+
+    Returns:
+        bool [H, W].
+    """
+    mask = np.asarray(mask)
+    # Where a step is more than a pixel, an outline consists of squares of its width.
+    step = max(1, max(mask.shape) // OUTLINE)
+    small = mask[::step, ::step]
+    across, down = small[:, 1:] != small[:, :-1], small[1:] != small[:-1]
+    edges = np.pad(across, ((0, 0), (1, 0))) | np.pad(across, ((0, 0), (0, 1)))
+    edges |= np.pad(down, ((1, 0), (0, 0))) | np.pad(down, ((0, 1), (0, 0)))
+    rows, columns = (np.arange(side) // step for side in mask.shape)
+    return edges[rows][:, columns]
+
+
+def grey(image):
+    """Returns the brightness of RGB pixels: uint8 [..., 3] to uint8 [..., 1]."""
+    return (np.asarray(image) @ np.array(LUMA, np.uint16) // 256).astype(np.uint8)[..., None]
+
+
+def overlay(image, mask, colors, alpha=ALPHA, classes=None):
+    """Draws a mask's regions over its image: outlined, and filled so that the image shines through in grey.
+
+    So a region has its class's hue whatever is below. The first class stays clear if it is the ground
+    (`clear_class`), as do ignored pixels.
 
     Args:
         image: RGB uint8 [H, W, 3], or any that `displayable` takes.
-        mask: integer [H, W].
+        mask: Integer [H, W].
         colors: RGB per class, [C, 3].
-        alpha: weight of the colors, a fraction.
+        alpha: Weight of the colors within the outlines, a fraction.
+        classes: Class names in id order.
 
     Returns:
         RGB uint8 [H, W, 3].
     """
-    image = np.ascontiguousarray(displayable(image))
-    blended = cv2.addWeighted(image, 1 - alpha, colorize(mask, colors), alpha, 0)
-    ignored = np.asarray(mask) == IGNORE
-    blended[ignored] = image[ignored]
-    return blended
+    image, mask = np.ascontiguousarray(displayable(image)), np.asarray(mask)
+    painted = colorize(mask, colors)
+    drawn = cv2.addWeighted(grey(image).repeat(3, axis=-1), 1 - alpha, painted, alpha, 0)
+    edges = outlines(mask)
+    drawn[edges] = painted[edges]
+    clear = mask == IGNORE
+    if (ground := clear_class(classes, colors)) is not None:
+        clear |= mask == ground
+    drawn[clear] = image[clear]
+    return drawn
 
 
-def with_legend(image, classes, colors, mask=None):
-    """Puts a legend under a picture: a swatch and a name per class, in as many lines as it takes.
-
-    Args:
-        image: RGB uint8 [H, W, 3]. A picture narrower than one entry is padded on the right.
-        classes: class names, in id order.
-        colors: RGB per class, [C, 3].
-        mask: integer mask or list of masks; if given, only the classes in it are named.
-
-    Returns:
-        RGB uint8 [H', W', 3], H' > H and W' >= W, with the picture in its top left corner.
-    """
-    image = np.asarray(image, np.uint8)
-    strip = _legend(image.shape[1], _legend_entries(classes, colors, mask))
-    return np.concatenate([_pad_to(image, width=strip.shape[1]), strip])
-
-
-def panel(rows, titles, classes, colors, cell_width=320):
-    """Lays pictures out in a table with titled columns and one legend, for `samples.png`.
+def error_overlay(image, truth, mask):
+    """Draws where a mask is wrong, in red over its washed-out image; what is ignored is grey.
 
     Args:
-        rows: a sequence of rows, each a sequence of pictures as wide as `titles` is long: an image is
-            [H, W, C] as `displayable` takes, a mask is integer [H, W] and is painted. Sizes may differ by
-            row.
-        titles: one title per column, for instance `("image", "truth", "prediction")`.
-        classes: class names, in id order.
-        colors: RGB per class, [C, 3].
-        cell_width: width of a column in pixels.
+        image: RGB uint8 [H, W, 3], or any that `displayable` takes.
+        truth: Class ids [H, W], 255 ignored.
+        mask: Predicted class ids [H, W].
 
     Returns:
         RGB uint8 [H, W, 3].
     """
-    gap = 8
-    masks = [cell for row in rows for cell in row if np.ndim(cell) == 2]
-    lines = [np.concatenate([_pad_to(_title(text, cell_width), cell_width + gap) for text in titles], axis=1)]
-    for row in rows:
-        cells = [_cell(picture, colors, cell_width) for picture in row]
-        height = max(len(cell) for cell in cells)
-        line = np.concatenate([_pad_to(cell, cell_width + gap, height + gap) for cell in cells], axis=1)
-        lines.append(line)
-    table = np.concatenate(lines)[:, :-gap]
-    return with_legend(table, classes, colors, mask=masks or None)
-
-
-def _cell(picture, colors, width):
-    picture = np.asarray(picture)
-    interpolation = cv2.INTER_AREA if picture.shape[1] > width else cv2.INTER_LINEAR
-    if picture.ndim == 2:
-        picture, interpolation = colorize(picture, colors), cv2.INTER_NEAREST
-    picture = displayable(picture)
-    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
-    return cv2.resize(np.ascontiguousarray(picture, np.uint8), (width, height), interpolation=interpolation)
-
-
-def _title(text, width):
-    size = _text_pixels(width * 3)
-    canvas = np.full((2 * size, width, 3), _BACKGROUND, np.uint8)
-    return _draw_text(canvas, text, 2, size + size // 2, size)
-
-
-def _legend_entries(classes, colors, mask):
-    """Returns [(name, color)] for the classes in `mask` (all of them when it is None)."""
-    colors = np.asarray(colors, np.uint8).reshape(-1, 3)
-    if mask is None:
-        return list(zip(classes, colors.tolist(), strict=True))
-    masks = mask if isinstance(mask, (list, tuple)) else [mask]
-    present = set().union(*(np.unique(m).tolist() for m in masks)) if masks else set()
-    known = [i for i in range(len(classes)) if i in present and i != IGNORE]
-    entries = [(classes[i], colors[i].tolist()) for i in known]
-    return [*entries, (IGNORE_NAME, IGNORE_COLOR)] if IGNORE in present else entries
-
-
-def _legend(width, entries):
-    """Draws swatches and names in columns of equal width on a strip at least `width` pixels wide."""
-    size = _text_pixels(width)
-    margin, line = max(3, size // 2), size + max(5, size * 2 // 3)
-    names = [name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 3] + "..." for name, _ in entries]
-    column = max([_text_width(name, size) for name in names], default=0) + size + 3 * margin
-    width = max(width, column + margin)
-    columns = max(1, (width - margin) // column)
-    num_lines = -(-len(entries) // columns)
-    strip = np.full((num_lines * line + 2 * margin, width, 3), _BACKGROUND, np.uint8)
-    for index, (name, (_, color)) in enumerate(zip(names, entries, strict=True)):
-        left, top = margin + index % columns * column, margin + index // columns * line
-        corners = (left, top), (left + size, top + size)
-        cv2.rectangle(strip, *corners, tuple(int(c) for c in color), cv2.FILLED)
-        cv2.rectangle(strip, *corners, _INK, 1)  # A white class would vanish on the white strip.
-        _draw_text(strip, name, left + size + margin, top + size, size)
-    return strip
-
-
-def _text_pixels(width):
-    """Height of a capital letter in pixels: readable at 64 pixels of width, modest at 4000."""
-    return int(np.clip(width // 60, 9, 48))
-
-
-def _font(size):
-    """Returns OpenCV's (scale, thickness) for capitals of `size` pixels."""
-    return size / 22, max(1, round(size / 12))
-
-
-def _text_width(text, size):
-    return cv2.getTextSize(text, _FONT, *_font(size))[0][0]
-
-
-def _draw_text(canvas, text, left, baseline, size):
-    scale, thickness = _font(size)
-    return cv2.putText(canvas, text, (left, baseline), _FONT, scale, _INK, thickness, cv2.LINE_AA)
-
-
-def _pad_to(image, width, height=None):
-    bottom = max(0, (height or 0) - image.shape[0])
-    right = max(0, width - image.shape[1])
-    return cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=_BACKGROUND)
+    pale = np.rint(255 * _WASH + (1 - _WASH) * grey(displayable(image))).astype(np.uint8)
+    drawn = pale.repeat(3, axis=-1)
+    truth = np.asarray(truth)
+    drawn[truth != mask] = ERROR_COLOR
+    drawn[truth == IGNORE] = (128, 128, 128)
+    return drawn

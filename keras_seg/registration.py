@@ -1,9 +1,9 @@
 """Keras's loader knows the layers of this package as soon as both are imported, in either order."""
 
-import importlib.abc
+import importlib
 import importlib.util
 import sys
-from typing import Any
+from typing import Any, cast
 
 KERAS, LAYERS = "keras", "keras_seg.layers"
 
@@ -20,8 +20,11 @@ def register_with_keras():
         sys.meta_path.insert(0, _AfterKeras())
 
 
-class _AfterKeras(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Stands in for the loader of Keras once, to import the layers after it."""
+class _AfterKeras:
+    """Stands in for the loader of Keras once, to import the layers after it.
+
+    A finder and a loader by its methods: their abstract classes would double what `import keras_seg` takes.
+    """
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname != KERAS:
@@ -30,7 +33,7 @@ class _AfterKeras(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         spec = importlib.util.find_spec(KERAS)
         if spec is not None:
             self._loader: Any = spec.loader
-            spec.loader = self
+            spec.loader = cast(Any, self)
         return spec
 
     def create_module(self, spec):

@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Any, get_args, get_origin
 
-from keras_seg.errors import InputError
+from keras_seg.errors import InputError, nearest
 
 _KEY = "setting"
 # Python counts bool among the whole numbers.
@@ -69,7 +69,8 @@ class Setting:
         if not _is(value, self.kind):
             raise InputError(f"{name} must be {_words(self.kind)}, received {value!r}")
         if self.choices and value not in self.choices:
-            raise InputError(f"{name} must be one of {', '.join(self.choices)}; received {value!r}")
+            near = nearest(value, self.choices)
+            raise InputError(f"{name} must be one of {', '.join(self.choices)}; received {value!r}{near}")
         numbers = value if isinstance(value, tuple) else (value,)
         if self.range_text and not all(map(self._is_in_range, numbers)):
             raise InputError(f"{name} must be {self.range_text}, received {value}")

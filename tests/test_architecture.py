@@ -12,7 +12,7 @@ FLOORS = {
     "augmentation": 0, "classes": 0, "errors": 0, "files": 0, "gif": 0, "hardware": 0, "hints": 0,
     "initial_weights": 0,
     "layers": 0, "logits": 0, "losses": 0, "memory": 0, "metrics": 0, "notebook": 0, "palette": 0,
-    "precision": 0, "process": 0, "registry": 0, "rows": 0, "run_config": 0, "settings": 0,
+    "precision": 0, "process": 0, "registry": 0, "rows": 0, "run_config": 0, "settings": 0, "sheets": 0,
     "spreadsheets": 0, "texts": 0, "weights_files": 0,
     "acceleration": 1, "data": 1, "pretrained": 1,
     "encoders": 2, "runs": 2,

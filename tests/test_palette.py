@@ -1,28 +1,80 @@
-"""Colors of class ids, and images whose legends can be read at every size."""
+"""Colors of class ids: who can tell them apart, and what is painted with them."""
 
 import numpy as np
 import pytest
 
 from keras_seg import palette
+from tests.color_vision import EYES, differences, find_palette, lab
 
-NAMES = ("background", "person", "a class whose name is far too long for any legend")
 COLORS = ((0, 0, 0), (200, 10, 10), (255, 255, 255))
 
 
-def test_default_colors_are_those_of_pascal_voc():
+@pytest.mark.parametrize(("count", "least"), [(8, 16), (16, 16), (21, 14), (32, 11)])
+def test_colors_differ_for_every_kind_of_color_vision(count, least):
+    colors = palette.default_colors(count)
+    between = differences(colors, colors) + 1000 * np.eye(count)
+    assert between.min() >= least
+    assert differences(colors, [palette.IGNORE_COLOR, (255, 255, 255)]).min() >= 14
+
+
+def test_the_colors_of_pascal_voc_would_not():
+    colors = palette.voc_colors(21)
+    assert (differences(colors, colors) + 1000 * np.eye(21)).min() < 3
+
+
+def test_the_simulation_shows_what_color_blind_people_confuse():
+    """Red and green lights of one brightness, which are Ishihara's: far apart, and close to a deuteranope."""
+    pair = [(180, 90, 60), (115, 120, 60)]
+    assert (
+        np.linalg.norm(np.subtract(*lab(pair)))
+        > 40
+        > 12
+        > np.linalg.norm(np.subtract(*lab(pair, "deuteranopia")))
+    )
+    for eyes in EYES:  # Whoever sees them, white is white.
+        assert lab([(255, 255, 255)], eyes)[0] == pytest.approx((100, 0, 0), abs=0.1)
+
+
+def test_the_table_is_that_of_the_search():
+    found = find_palette([palette.IGNORE_COLOR, (255, 255, 255)])
+    assert [tuple(color) for color in palette.default_colors(255).tolist()] == found
+    assert len(set(found)) == 255
+    assert palette.default_colors(300)[255:].tolist() == palette.default_colors(45).tolist()
+
+
+@pytest.mark.parametrize("color", range(1, 32))
+def test_colors_are_seen_on_black_and_on_white(color):
+    color = palette.default_colors(32)[color]
+    assert all(20 < lab([color], eyes)[0, 0] < 95 for eyes in EYES)
+
+
+@pytest.mark.parametrize(
+    ("names", "black"),
+    [(("Background", "cat"), True), (("class_0", "class_1"), True), (("road", "car"), False)],
+)
+def test_black_is_for_the_ground(names, black):
+    colors = palette.default_colors(names)
+    assert colors.shape == (2, 3) and (not colors[0].any()) == black
+    assert palette.clear_class(names, colors) == (0 if black else None)
+
+
+def test_overlays_leave_a_ground_of_any_color_clear_and_no_other_class():
+    assert palette.clear_class(("background", "cat"), [(255, 255, 255), (0, 0, 0)]) == 0
+    assert palette.clear_class(("road", "sky"), [(128, 64, 128), (0, 0, 0)]) is None
+    assert palette.clear_class(None, [(0, 0, 0), (9, 9, 9)]) == 0
+    assert palette.clear_class(("background",), [(0, 0, 0)]) is None
+
+
+def test_voc_colors_are_those_of_pascal_voc():
     # The first ten and the last class of VOCdevkit's color map, and its void color.
     voc = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128),
            (128, 128, 128), (64, 0, 0), (192, 0, 0)]  # fmt: skip
-    colors = palette.default_colors(256)
+    colors = palette.voc_colors(256)
     assert colors.dtype == np.uint8 and colors.shape == (256, 3)
     assert [tuple(c) for c in colors[:10].tolist()] == voc
     assert colors[20].tolist() == [0, 64, 128]
     assert tuple(colors[255].tolist()) == palette.IGNORE_COLOR
     assert len(np.unique(colors, axis=0)) == 256
-
-
-def test_default_colors_go_on_beyond_256():
-    assert palette.default_colors(300).shape == (300, 3)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "int64"])
@@ -40,58 +92,42 @@ def test_colorize_paints_ids_without_a_color_as_ignored(value):
 
 
 def test_colorize_knows_classes_above_255():
-    colors = palette.default_colors(300)
+    colors = palette.voc_colors(300)
     assert palette.colorize(np.array([[299]], np.uint16), colors)[0, 0].tolist() == colors[299].tolist()
 
 
-def test_overlay_blends_by_alpha_and_shows_the_image_where_ignored():
-    image = np.full((1, 2, 3), 100, np.uint8)
-    blended = palette.overlay(image, np.array([[1, 255]], np.uint8), COLORS, alpha=0.25)
-    assert blended.tolist() == [[[125, 78, 78], [100, 100, 100]]]  # 0.75 * 100 + 0.25 * (200, 10, 10)
-    assert image.min() == image.max() == 100
+def test_overlay_fills_and_outlines_regions_and_leaves_the_ground_clear():
+    image = np.full((5, 6, 3), (100, 200, 0), np.uint8)
+    mask = np.array([[1] * 4 + [0, 255]] * 5, np.uint8)
+    drawn = palette.overlay(image, mask, COLORS, alpha=0.25)
+    grey = (77 * 100 + 150 * 200) // 256  # BT.601: 0.299 R + 0.587 G + 0.114 B
+    assert grey == round(0.299 * 100 + 0.587 * 200)
+    inside = [round(0.75 * grey + 0.25 * part) for part in COLORS[1]]
+    expected = [inside, inside, inside, list(COLORS[1]), [100, 200, 0], [100, 200, 0]]
+    assert drawn.tolist() == [expected] * 5
+    assert image.max() == 200  # It is as it was.
 
 
-@pytest.mark.parametrize("width", [1, 64, 500, 4000])
-def test_a_legend_leaves_the_picture_and_names_classes_with_their_colors(width):
-    image = np.random.default_rng(0).integers(0, 255, (9, width, 3), np.uint8)
-    picture = palette.with_legend(image, NAMES, COLORS)
-    np.testing.assert_array_equal(picture[:9, :width], image)
-    assert picture.shape[1] >= width
-    legend = picture[9:]
-    for color in COLORS:
-        swatch = (legend == color).all(-1)
-        assert swatch.sum() >= 49  # A square of 7 pixels can be told from its neighbors.
-    ink = (legend < 100).all(-1) & (legend > 0).any(-1)
-    lines = ink.any(1)
-    assert lines.sum() >= 9
-    assert not ink[:, -1].any() and not lines[-1]  # No name is cut off.
+def test_without_a_ground_all_classes_are_drawn():
+    drawn = palette.overlay(
+        np.full((1, 2, 3), 90, np.uint8), [[0, 0]], [(200, 0, 0), (0, 0, 0)], 0.5, ("a", "b")
+    )
+    assert drawn.tolist() == [[[145, 45, 45]] * 2]
 
 
-def test_a_legend_names_only_the_classes_of_the_mask():
-    image = np.zeros((4, 200, 3), np.uint8)
-    mask = np.array([[1, 255]], np.uint8)
-    legend = palette.with_legend(image, NAMES, COLORS, mask)[4:]
-    counts = [(legend == color).all(-1).sum() for color in (COLORS[1], palette.IGNORE_COLOR)]
-    assert min(counts) >= 49
-    assert len(legend) < len(palette.with_legend(image, NAMES, COLORS)[4:])
+@pytest.mark.parametrize(("side", "width"), [(64, 1), (599, 1), (600, 2), (1500, 5)])
+def test_outlines_are_a_three_hundredth_of_the_image_wide(side, width):
+    mask = np.zeros((side, 30), np.int64)
+    mask[side // 2 // width * width :] = 300
+    rows = np.flatnonzero(palette.outlines(mask).any(axis=1))
+    middle = side // 2 // width * width
+    np.testing.assert_array_equal(rows, np.arange(middle - width, middle + width))
+    assert palette.outlines(mask)[middle].all()
 
 
-def test_a_legend_has_many_classes_in_columns():
-    names = [f"class {i}" for i in range(150)]
-    picture = palette.with_legend(np.zeros((10, 1000, 3), np.uint8), names, palette.default_colors(150))
-    assert picture.shape[1] == 1000 and len(picture) < 600
-
-
-def test_a_panel_shows_images_and_masks_of_any_size_side_by_side():
-    small, large = np.full((10, 20, 3), 90, np.uint8), np.full((500, 400, 3), 60, np.uint8)
-    rows = [
-        (small, np.zeros((10, 20), np.uint8), np.ones((10, 20), np.uint8)),
-        (large, np.ones((500, 400), np.int32), np.full((500, 400), 255)),
-    ]
-    picture = palette.panel(rows, ("image", "truth", "prediction"), NAMES, COLORS, cell_width=100)
-    assert picture.dtype == np.uint8
-    top = 2 * 9  # The titles' line; then come cells of 50 and of 125 pixels' height, 8 apart.
-    first, second = picture[top : top + 50, :316], picture[top + 58 : top + 183, :316]
-    for row, colors in ((first, (90, COLORS[0], COLORS[1])), (second, (60, COLORS[1], palette.IGNORE_COLOR))):
-        for left, color in zip((0, 108, 216), colors, strict=True):
-            assert (row[:, left : left + 100] == color).all()
+def test_errors_are_red_over_a_pale_image_for_every_kind_of_color_vision():
+    levels = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=-1)
+    drawn = palette.error_overlay(levels, np.zeros((1, 256), int), np.zeros((1, 256), int))
+    assert differences([palette.ERROR_COLOR], drawn[0]).min() > 30
+    drawn = palette.error_overlay(levels[:, :3], [[0, 1, 255]], [[1, 1, 0]])
+    assert drawn[0, 0].tolist() == list(palette.ERROR_COLOR) and drawn[0, 2].tolist() == [128] * 3

@@ -2,7 +2,7 @@
 
 import argparse
 
-from keras_seg.cli.main import COMMANDS
+from keras_seg.cli.main import COMMANDS, command_module, command_parser
 from keras_seg.settings import settings_of
 from keras_seg.texts import markdown_table
 from keras_seg.training.settings.names import flag_of
@@ -20,13 +20,17 @@ warnings), 2 wrong use or input, 130 interrupted.
 def format_page():
     """Returns the page."""
     settings = {flag_of(name) for subject in SUBJECTS.values() for name in settings_of(subject)}
-    return "\n".join([HEAD, *(_section(name, module, settings) for name, module in COMMANDS.items())])
+    return "\n".join([HEAD, *(_section(name, settings) for name in COMMANDS)])
 
 
-def _section(name, module, settings):
-    parser = argparse.ArgumentParser(prog=f"python -m keras_seg {name}")
-    module.add_arguments(parser)
-    lines = [f"## {name}\n", module.__doc__.strip() + "\n"]
+def _section(name, settings):
+    parser, module = command_parser(name, f"python -m keras_seg {name}"), command_module(name)
+    examples = "\n".join(module.EXAMPLES)
+    lines = [
+        f"## {name}\n",
+        module.__doc__.strip() + "\n",
+        f"<!-- not run: tests/cli/test_help.py parses them -->\n```sh\n{examples}\n```\n",
+    ]
     actions = [action for action in parser._actions if action.dest != "help"]
     if name == "train":
         lines.append("Every [setting of a training](settings.md) is a flag as well.\n")

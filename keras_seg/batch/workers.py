@@ -119,15 +119,15 @@ class Labeler:
         """Writes the requested outputs of an image, its mask last; returns its row."""
         import numpy as np
 
-        from keras_seg import palette
         from keras_seg.batch.manifest import DONE
         from keras_seg.batch.targets import target_name
+        from keras_seg.palette import overlay
 
         name = target_name(path)
         if "confidence" in self._wanted:
             self._write_image(f"confidence/{name}.png", np.rint(confidence * 255).astype(np.uint8))
         if "overlay" in self._wanted:
-            drawing = palette.overlay(image, mask, self._predictor.colors)
+            drawing = overlay(image, mask, self._predictor.colors, classes=self._predictor.classes)
             self._write_image(f"overlays/{name}.png", drawing)
         self._write_image(f"masks/{name}.png", mask)
         counts = np.bincount(mask.ravel(), minlength=self._predictor.num_classes)

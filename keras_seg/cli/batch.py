@@ -6,6 +6,8 @@ from functools import partial
 from keras_seg.cli.inference_flags import add_inference_flags, predictor_options
 from keras_seg.errors import InputError
 
+EXAMPLES = ("python -m keras_seg batch images --run runs/unet-photographs --output masks --workers 4",)
+
 
 def add_arguments(parser):
     """Adds the flags."""

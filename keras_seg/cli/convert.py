@@ -9,6 +9,10 @@ from functools import partial
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 
+EXAMPLES = (
+    "python -m keras_seg convert annotations.json --images photographs --output dataset --split train",
+)
+
 
 def add_arguments(parser):
     """Adds the flags."""

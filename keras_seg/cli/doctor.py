@@ -10,6 +10,11 @@ from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.cli.train_flags import add_mask_flags, mask_options
 from keras_seg.errors import InputError
 
+EXAMPLES = (
+    "python -m keras_seg doctor photographs --sheet sheet.png",
+    "python -m keras_seg doctor photographs --fix",
+)
+
 
 def add_arguments(parser):
     """Adds the flags."""

@@ -16,6 +16,11 @@ REPORT = "report"
 SPLIT = "val"
 SHAPES = "shapes"
 
+EXAMPLES = (
+    "python -m keras_seg evaluate --run runs/unet-photographs --report",
+    "python -m keras_seg evaluate --run runs/unet-photographs runs/fcn8-photographs --split test --report",
+)
+
 
 def add_arguments(parser):
     """Adds the flags."""
@@ -42,7 +47,10 @@ def add_arguments(parser):
         f"RUN/{OUTPUT}.json, with the names of other data and another split in it)",
     )
     parser.add_argument(
-        "--report", action="store_true", help=f"also write RUN/{REPORT}.html, a page for the browser"
+        "--report",
+        action="store_true",
+        help=f"also write RUN/{REPORT}.html, a page for the browser; of several runs also a page that "
+        "compares the first with each other one, image by image",
     )
     parser.add_argument(
         "--engine",
@@ -68,9 +76,11 @@ def run(arguments):
 
     from keras_seg.data.samples import split_name
     from keras_seg.evaluation import compare, evaluate_run, format_table, write_metrics
-    from keras_seg.evaluation.report import Gallery, write_report
+    from keras_seg.evaluation.report import About, Gallery, write_comparison, write_report
     from keras_seg.files import make_folder
     from keras_seg.runs import Run
+    from keras_seg.training.run_state.history import read_history
+    from keras_seg.training.run_state.run_folder import HISTORY
 
     split = split_name(arguments.split, "--split")
     options = predictor_options(arguments)
@@ -80,7 +90,7 @@ def run(arguments):
     datasets = {folder: run.dataset(arguments.data, split=split, **meant) for folder, run in runs.items()}
     for line in _differences(datasets, split):
         print(line)
-    outputs, pages = {}, {}
+    outputs, pages, galleries = {}, {}, {}
     for folder, run in runs.items():
         suffix = _suffix(run, arguments.data, split)
         default = run.path / f"{OUTPUT}{suffix}.json"
@@ -92,7 +102,8 @@ def run(arguments):
     found = {}
     for folder, run in runs.items():
         name, path = run.path.resolve().name, outputs[folder]
-        gallery = Gallery(run.colors) if arguments.report else None
+        count = len(datasets[folder].split(split))
+        gallery = Gallery(run.colors, run.classes, count) if arguments.report else None
         metrics = evaluate_run(
             run,
             datasets[folder],
@@ -111,14 +122,49 @@ def run(arguments):
         print(f"written to {path}")
         if gallery:
             page = pages[folder]
-            settings = {**run.config, "evaluated on": data, **settings}
-            title = f"{name} on {split} of {Path(data).resolve().name}"
-            write_report(page, title, metrics, gallery.pictures(), run.colors, settings)
+            settings = {**_changed(run), **{key: value for key, value in settings.items() if key != "split"}}
+            history = read_history(run.path / HISTORY)
+            about = About(
+                run.config["model"], folder, Path(data).name, split, history, settings, not run.objects
+            )
+            write_report(page, about, metrics, gallery, run.colors)
             print(f"written to {page}")
+            galleries[folder] = gallery
         print()
         found[folder] = metrics
     if len(found) > 1:
         print(compare(found))
+    (first, gallery), *others = galleries.items() or [(None, None)]
+    for folder, other in others:
+        if other.names != gallery.names:
+            print(f"{first} and {folder} were evaluated on other images: there is no page that compares them")
+            continue
+        page = _comparison(pages[first], runs[folder])
+        data = Path(_place(arguments.data or _trained_on(runs[folder]))).name
+        pair = first, folder
+        titles = [Path(each).resolve().name for each in pair]
+        titles = list(pair) if len(set(titles)) == 1 else titles
+        write_comparison(
+            page,
+            titles,
+            [found[each] for each in pair],
+            [galleries[each] for each in pair],
+            runs[first].colors,
+            f"{split} of {data}",
+        )
+        print(f"written to {page}")
+
+
+def _comparison(page, other):
+    """Where the page that compares a run with another one lies: beside the first one's report."""
+    return page.with_name(f"{page.stem}-beside-{other.path.resolve().name}.html")
+
+
+def _changed(run):
+    """The settings of a run that differ from the defaults, and the versions that it was trained with."""
+    from keras_seg.training.settings.config import changed_settings
+
+    return {**changed_settings(run.config), "versions": run.config.get("versions", {})}
 
 
 def _suffix(run, data, split):

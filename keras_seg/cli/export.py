@@ -22,6 +22,8 @@ FORMATS = {
 }
 _MOST = (1 << 31) - 1
 
+EXAMPLES = ("python -m keras_seg export --run runs/unet-photographs --format onnx",)
+
 
 def add_arguments(parser):
     """Adds the flags."""

@@ -8,6 +8,8 @@ from keras_seg.errors import InputError
 
 CLASSES = 1000
 
+EXAMPLES = ("python -m keras_seg heatmap cat.jpg --class 281 --output heatmaps",)
+
 
 def add_arguments(parser):
     """Adds the flags."""

@@ -11,6 +11,8 @@ from keras_seg.errors import InputError
 
 TOKEN = "KERAS_SEG_TOKEN"
 
+EXAMPLES = ("python -m keras_seg label-server --run runs/unet-photographs --images holiday",)
+
 
 def add_arguments(parser):
     """Adds the flags."""

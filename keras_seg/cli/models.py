@@ -2,6 +2,8 @@
 
 from keras_seg.cli.quiet import import_tensorflow
 
+EXAMPLES = ("python -m keras_seg models",)
+
 
 def add_arguments(parser):
     """Adds the flags: none."""

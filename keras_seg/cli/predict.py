@@ -29,6 +29,11 @@ LOCAL = (
     "precision",
 )
 
+EXAMPLES = (
+    "python -m keras_seg predict new/*.jpg --run runs/unet-photographs --output masks --overlay",
+    "python -m keras_seg predict new/*.jpg --server localhost:8500/unet --output masks",
+)
+
 
 def add_arguments(parser):
     """Adds the flags."""

@@ -13,6 +13,8 @@ from keras_seg.training.settings.subjects import AugmentationSettings
 SEEDS = ("seed", "val_seed", "val_fraction")
 OF_TRAINING = (*MASK_SETTINGS, "model", "recipe", "image_size", *settings_of(AugmentationSettings), *SEEDS)
 
+EXAMPLES = ("python -m keras_seg preview photographs --rotation 15 --output preview.png",)
+
 
 def add_arguments(parser):
     """Adds the flags; those of training that are left out keep the defaults of `TrainConfig`."""

@@ -8,6 +8,8 @@ from keras_seg.cli.inference_flags import bytes_of
 from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.errors import InputError
 
+EXAMPLES = ("python -m keras_seg rank holiday --run runs/unet-photographs --count 40",)
+
 
 def add_arguments(parser):
     """Adds the flags."""

@@ -9,6 +9,8 @@ from keras_seg.cli.quiet import import_tensorflow
 from keras_seg.cli.train_flags import MASK_SETTINGS, add_mask_flags, mask_options
 from keras_seg.errors import InputError
 
+EXAMPLES = ("python -m keras_seg review --run runs/unet-photographs --folds 3",)
+
 
 def add_arguments(parser):
     """Adds the flags."""

@@ -25,6 +25,8 @@ COLUMNS = (
     ("date", "date", "{}"),
 )
 
+EXAMPLES = ("python -m keras_seg runs",)
+
 
 def add_arguments(parser):
     """Adds the flags."""

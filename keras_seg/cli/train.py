@@ -13,6 +13,11 @@ from keras_seg.errors import InputError
 from keras_seg.run_config import check_config
 from keras_seg.texts import parse_json, read_text
 
+EXAMPLES = (
+    "python -m keras_seg train --model unet --data photographs --image-size 256 256 --epochs 50",
+    "python -m keras_seg train --resume runs/unet-photographs --epochs 100",
+)
+
 
 def add_arguments(parser):
     """Adds the flags; those that are left out keep the defaults of `TrainConfig`."""

@@ -4,10 +4,10 @@ import dataclasses
 
 import tensorflow as tf
 
-from keras_seg import palette
 from keras_seg.data.batches.pipeline import train_batches
 from keras_seg.data.doctor.checks import check_dataset
 from keras_seg.errors import InputError
+from keras_seg.sheets import Overlay, contact_sheet
 
 
 def draw_preview(dataset, image_size, count, seed, augmentation):
@@ -34,8 +34,8 @@ def draw_preview(dataset, image_size, count, seed, augmentation):
     try:
         for images, masks in stream.take(min(count, len(dataset.split("train")))):
             image, mask = images[0].numpy(), masks[0].numpy()
-            rows.append((image, mask, palette.overlay(image, mask, dataset.colors)))
+            rows.append((image, mask, Overlay(image, mask)))
     except tf.errors.InvalidArgumentError:
         check_dataset(dataclasses.replace(dataset, splits={"train": dataset.split("train")}))
         raise
-    return palette.panel(rows, ("image", "mask", "both"), dataset.classes, dataset.colors)
+    return contact_sheet(rows, ("image", "mask", "both"), dataset.classes, dataset.colors)

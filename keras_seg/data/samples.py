@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_seg.classes import BINARY_CLASSES
-from keras_seg.errors import InputError
+from keras_seg.errors import InputError, nearest
 
 # What people call a split, by its name here.
 SPLITS = {
@@ -31,7 +31,8 @@ def split_name(spelling: str, source: Any) -> str:
     for name, spellings in SPLITS.items():
         if spelling in spellings:
             return name
-    raise InputError(f"{source}: {spelling!r} is not a split; the splits are {', '.join(SPLITS)}.")
+    near = nearest(spelling, SPLITS) or "."
+    raise InputError(f"{source}: {spelling!r} is not a split; the splits are {', '.join(SPLITS)}{near}")
 
 
 def default_names(count: int) -> tuple[str, ...]:
@@ -136,15 +137,15 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         # The rooms that read images are above this file.
-        from keras_seg import data, notebook, palette
+        from keras_seg import data, notebook
+        from keras_seg.sheets import labeled_overlay
 
         rows = {name: f"{len(samples)} images" for name, samples in self.splits.items()}
         html = notebook.table_html({**rows, "classes": ", ".join(self.classes)}, self.name)
         samples = next((samples for samples in self.splits.values() if len(samples)), ())
         if isinstance(samples, list) and samples:
             image, mask = data.read_sample(samples[0], self)
-            picture = palette.overlay(image, mask, self.colors)
-            html += notebook.image_html(palette.with_legend(picture, self.classes, self.colors, mask))
+            html += notebook.image_html(labeled_overlay(image, mask, self.classes, self.colors))
         return html
 
     def split(self, name: str) -> list[Sample | ArraySample]:

@@ -73,7 +73,7 @@ def dataset_of_streams(splits, classes, is_binary=False):
     return Dataset(
         name="dataset",
         classes=names,
-        colors=tuple(map(tuple, default_colors(len(names)).tolist())),
+        colors=tuple(map(tuple, default_colors(names).tolist())),
         ignore_label=None,
         splits={name: _stream(name, pairs, kind, len(names)) for name, pairs in found.items()},
         is_binary=is_binary,

@@ -155,7 +155,7 @@ def evaluate_run(
             reduce_zero_label=reduce_zero_label,
         )
     dataset = data
-    names = [_name(sample) for sample in dataset.split(split)]
+    names = [sample_name(sample) for sample in dataset.split(split)]
     for line in check_dataset(dataset, splits=[split], strict=strict):
         if report:
             report(f"warning: {line}")
@@ -174,14 +174,15 @@ def _as_it_is(images, total):
     return images
 
 
-def _name(sample):
+def sample_name(sample):
+    """What an image of a data set is called."""
     return sample.image.name if isinstance(sample, Sample) else sample.name
 
 
 def other_images(dataset: Dataset, first: Dataset, split: str) -> list[str]:
     """Returns the names of a split's images that are not in the same split of the first data set."""
     known = {_identity(sample) for sample in first.split(split)}
-    return [_name(sample) for sample in dataset.split(split) if _identity(sample) not in known]
+    return [sample_name(sample) for sample in dataset.split(split) if _identity(sample) not in known]
 
 
 def _identity(sample):

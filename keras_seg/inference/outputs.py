@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_seg import palette
 from keras_seg.data.annotation.formats import FORMATS, Writer
 from keras_seg.data.annotation.polygons import geojson, regions
 from keras_seg.data.annotation.shapes import BACKGROUNDS, Export, PredictedImage
-from keras_seg.errors import InputError
+from keras_seg.errors import InputError, nearest
 from keras_seg.files import make_folder, replacing
 from keras_seg.inference.images import drawing_path, write_image, write_mask
 from keras_seg.palette import IGNORE
+from keras_seg.sheets import labeled_overlay
 
 PROBABILITIES = ("npz", "png")
 POLYGONS = ("geojson", "coco")
@@ -134,8 +134,7 @@ class Outputs:
         """
         mask, stem = self._kept(prediction.mask), path.stem
         if self.wanted.overlay:
-            picture = palette.overlay(image, mask, self.colors)
-            picture = palette.with_legend(picture, self.classes, self.colors, mask)
+            picture = labeled_overlay(image, mask, self.classes, self.colors)
             write_image(drawing_path(self.folder / "overlays" / stem, picture), picture)
         if self.wanted.confidence:
             grey = np.rint(prediction.confidence * 255).astype(np.uint8)
@@ -182,7 +181,8 @@ def _ids(names, classes):
         raise InputError(f"--classes: a mask of {len(classes)} classes has no value that is ignored")
     for name in names:
         if name not in classes:
-            raise InputError(f"--classes: no class is named {name!r}; there are {', '.join(classes)}")
+            near = nearest(name, classes)
+            raise InputError(f"--classes: no class is named {name!r}; there are {', '.join(classes)}{near}")
     return [index for index, name in enumerate(classes) if name in names]
 
 

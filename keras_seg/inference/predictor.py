@@ -68,7 +68,7 @@ class Prediction(_MaskAndConfidence):
         colors = default_colors(int(self.mask.max()) + 1) if self.colors is None else self.colors
         if self.image is None:
             return colorize(self.mask, colors)
-        return overlay(self.image, self.mask, colors)
+        return overlay(self.image, self.mask, colors, classes=self.classes)
 
     def save(self, path: PathLike) -> None:
         """Writes the mask as a PNG whose pixel value is the class id; raises InputError."""
@@ -89,7 +89,7 @@ class Predictor:
         source: a run folder, a `Run`, a `.keras` file, or a `keras.Model` from RGB [B, H, W, 3] in 0..255 to
             logits [B, H, W, C] (or a dict that holds them as `"out"`).
         classes: class names in id order; the run's by default, else `class 0`, `class 1`, ...
-        colors: RGB per class, [C, 3]; the run's by default, else the Pascal VOC colors.
+        colors: RGB per class, [C, 3]; the run's by default, else `palette.default_colors`.
         averaging: `Averaging`: sliding windows, several scales, mirrored images; by default an image goes
             through once, whole.
         crf: `CRF` that refines the class probabilities along the image's edges; None for none.

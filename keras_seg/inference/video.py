@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import cv2
 
-from keras_seg import palette
 from keras_seg.errors import InputError
 from keras_seg.files import check_targets, make_folder, regular_file, replacing
+from keras_seg.palette import overlay
 from keras_seg.process import quiet_stderr
+from keras_seg.sheets import labeled_overlay
 from keras_seg.texts import readable
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"))
@@ -125,9 +126,11 @@ def _drawer(predictor, legend):
 
     def draw(frame):
         image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-        picture = palette.overlay(image, predictor.predict(image).mask, predictor.colors)
+        mask, classes, colors = predictor.predict(image).mask, predictor.classes, predictor.colors
         if legend:
-            picture = palette.with_legend(picture, predictor.classes, predictor.colors)
+            picture = labeled_overlay(image, mask, classes, colors, all_classes=True)
+        else:
+            picture = overlay(image, mask, colors, classes=classes)
         # Codecs take even sides alone.
         height, width = (side + side % 2 for side in picture.shape[:2])
         bottom, right = height - picture.shape[0], width - picture.shape[1]

@@ -4,6 +4,7 @@ import inspect
 import re
 from typing import Any, NamedTuple
 
+from keras_seg.errors import nearest
 from keras_seg.hints import Tensor
 from keras_seg.losses import pixels, regions
 
@@ -58,8 +59,9 @@ def parse_loss(text: str) -> tuple[Term, ...]:
     for part in re.split(r"\+(?![^(]*\))", text):
         match = _TERM.fullmatch(part)
         if not match or match["name"] not in LOSSES:
+            near = nearest(match["name"] if match else part, LOSSES) or "."
             raise ValueError(
-                f"loss must add terms of {', '.join(LOSSES)} (as in ce+0.5*dice), received {text!r}."
+                f"loss must add terms of {', '.join(LOSSES)} (as in ce+0.5*dice), received {text!r}{near}"
             )
         name, weight = match["name"], match["weight"]
         number = 1.0 if weight is None else _positive("a loss's weight", weight)

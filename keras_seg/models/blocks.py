@@ -5,6 +5,7 @@ from keras import layers
 
 from keras_seg import registry
 from keras_seg.encoders import mark_encoder
+from keras_seg.errors import nearest
 from keras_seg.layers import CropLike, Preprocessing, ResizeLike, preprocessing_options
 from keras_seg.rows import LearningRate
 
@@ -65,7 +66,8 @@ def find_encoder(name, output_stride, finest_stride=4):
             f"{name} has output stride {own}, received {output_stride}; give output_stride, where the "
             f"network has that option, or an encoder of {', '.join(fitting)}."
         )
-    raise ValueError(f"encoder must be one of {', '.join(fitting)}, received {name!r}.")
+    near = nearest(name, fitting) or "."
+    raise ValueError(f"encoder must be one of {', '.join(fitting)}, received {name!r}{near}")
 
 
 def conv_bn_relu(x, filters, kernel_size, name, *, dilation_rate=1, use_bias=False):

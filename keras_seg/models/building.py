@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_seg import registry
+from keras_seg.errors import nearest
 from keras_seg.hints import Shape
 from keras_seg.rows import MAX_CHANNELS
 
@@ -62,7 +63,8 @@ def build_model(
         ValueError: The name is unknown, an option is not the builder's, or a value is out of range.
     """
     if name not in MODELS:
-        raise ValueError(f"model must be one of {', '.join(MODELS)}, received {name!r}.")
+        near = nearest(name, MODELS) or "."
+        raise ValueError(f"model must be one of {', '.join(MODELS)}, received {name!r}{near}")
     if num_classes < 1:
         raise ValueError(f"num_classes must be 1 or more, received {num_classes}.")
     if len(input_shape) != 3 or input_shape[-1] not in CHANNELS:
@@ -74,5 +76,6 @@ def build_model(
     known = [key for key in inspect.signature(builder).parameters if key != "name"]
     for option in options:
         if option not in known:
-            raise ValueError(f"{name} has no option {option!r}; it has {', '.join(known[2:])}.")
+            near = nearest(option, known[2:]) or "."
+            raise ValueError(f"{name} has no option {option!r}; it has {', '.join(known[2:])}{near}")
     return builder(num_classes, input_shape, name=name, **options)

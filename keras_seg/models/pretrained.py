@@ -6,7 +6,7 @@ import keras
 from keras import Model
 
 from keras_seg import registry
-from keras_seg.errors import InputError
+from keras_seg.errors import InputError, nearest
 from keras_seg.hints import PathLike
 from keras_seg.models.building import build_model
 from keras_seg.palette import default_colors
@@ -21,7 +21,7 @@ class Trained(NamedTuple):
     Attributes:
         network: The row of the network.
         file: `Published`.
-        colors: RGB in 0..255 of each of its classes, those of Pascal VOC's color map.
+        colors: RGB in 0..255 of each of its classes.
     """
 
     network: Network
@@ -46,7 +46,7 @@ class Pretrained(NamedTuple):
 def pretrained_networks():
     """Returns what is published of whole networks, a `Trained` by its name."""
     return {
-        file.pretrained: Trained(row, file, tuple(map(tuple, default_colors(len(file.classes)).tolist())))
+        file.pretrained: Trained(row, file, tuple(map(tuple, default_colors(file.classes).tolist())))
         for row in registry.networks().values()
         for file in row.weights
         if file.pretrained
@@ -61,7 +61,8 @@ def find_pretrained(name):
     """
     found = pretrained_networks()
     if name not in found:
-        raise InputError(f"{name!r} is no published network. It may be one of {', '.join(found)}.")
+        near = nearest(name, found) or "."
+        raise InputError(f"{name!r} is no published network; there are {', '.join(found)}{near}")
     return found[name]
 
 

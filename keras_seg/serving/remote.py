@@ -4,11 +4,11 @@ from pathlib import Path
 
 import cv2
 
-from keras_seg import palette
 from keras_seg.errors import InputError
 from keras_seg.files import check_beside, check_targets, make_folder, replacing
 from keras_seg.serving.client import Answer
 from keras_seg.serving.errors import NOT_FOUND, UNAVAILABLE, ServerError
+from keras_seg.sheets import labeled_overlay
 
 OVERLAYS, CONFIDENCES = "overlays", "confidence"
 TIFF = (b"II*\0", b"MM\0*")
@@ -104,7 +104,7 @@ def _drawing(path, mask, classes, colors):
     image = read_image(path)
     if image.shape[:2] != mask.shape:
         raise InputError(f"{path}: its EXIF orientation is damaged; save it again, or drop --overlay")
-    return palette.with_legend(palette.overlay(image, mask, colors), classes, colors, mask)
+    return labeled_overlay(image, mask, classes, colors)
 
 
 def _write_drawing(path, drawing):

@@ -15,11 +15,12 @@ from keras_seg.data.samples import RGB
 from keras_seg.inference.images import MAX_JPEG_SIDE
 from keras_seg.inference.tiles import bounded, in_tiles, split_by, split_equally, within
 from keras_seg.logits import classify
+from keras_seg.palette import ALPHA, LUMA, OUTLINE, clear_class
 from keras_seg.serving.limits import within_limit, within_limit_together
 
 _TILE_OVERLAP = 4  # Tiles of `tiled` share a quarter, those that the memory asks for less.
 _MAX_LABELS = 256  # Copies of the table of classes in one answer.
-_ALPHA, _JPEG_QUALITY = 0.5, 92  # As in the images that predict.py writes.
+_JPEG_QUALITY = 92  # As in the images that predict.py writes.
 _LABELS = tf.TensorSpec([None, None, 2], tf.uint8)  # Class ids and confidences of one image.
 _COLORS = tf.TensorSpec([None, None, 3], tf.uint8)
 
@@ -42,6 +43,7 @@ def build_signatures(network, limits, classes, colors, *, image_size=None, thres
     fixed = tuple(image_size or (None, None))
     arrays = [None, height or fixed[0], width or fixed[1], kind.channels]
     tiling = limits.tiling
+    ground = clear_class(classes, colors)
     colors = tf.constant(colors, tf.uint8, [len(classes), 3])
 
     def decoded(contents):
@@ -51,8 +53,8 @@ def build_signatures(network, limits, classes, colors, *, image_size=None, thres
     def label(images):
         return _labeled(network, images, threshold)
 
-    def paint(images):
-        return _painted(images, label(images), colors)
+    def paint(stacked):
+        return _painted(stacked, colors, ground)
 
     def classified(contents):
         found = within(label, decoded(contents), tiling, _LABELS)
@@ -66,7 +68,10 @@ def build_signatures(network, limits, classes, colors, *, image_size=None, thres
         )
         with tf.control_dependencies([fits]):
             image = tf.identity(image)
-        return tf.io.encode_jpeg(within(paint, image, tiling, _COLORS), "rgb", quality=_JPEG_QUALITY)
+        mask = within(label, image, tiling, _LABELS)[..., :1]
+        shown = image[..., :3] if kind.channels > 1 else tf.repeat(image, 3, axis=-1)
+        stacked = tf.concat([shown, mask, outlines(mask)], axis=-1)
+        return tf.io.encode_jpeg(within(paint, stacked, tiling, _COLORS), "rgb", quality=_JPEG_QUALITY)
 
     def tiled(request):
         contents, flip = request
@@ -167,11 +172,26 @@ def _labeled(network, images, threshold):
     return tf.stack([mask, tf.cast(tf.round(confidence * 255), tf.uint8)], axis=-1)
 
 
-def _painted(images, labels, colors):
-    paint = tf.cast(tf.gather(colors, tf.cast(labels[..., 0], tf.int32)), tf.float32)
-    shown = images[..., :3] if images.shape[-1] > 1 else tf.repeat(images, 3, axis=-1)
-    blend = (1 - _ALPHA) * tf.cast(shown, tf.float32) + _ALPHA * paint
-    return tf.cast(tf.round(blend), tf.uint8)
+def _painted(stacked, colors, ground):
+    """The drawing of `palette.overlay` of RGB, class id and outline: uint8 [N, H, W, 5] to [N, H, W, 3]."""
+    images, mask, is_outline = stacked[..., :3], stacked[..., 3:4], stacked[..., 4:] > 0
+    paint = tf.gather(colors, tf.cast(mask[..., 0], tf.int32))
+    grey = tf.reduce_sum(tf.cast(images, tf.int32) * LUMA, axis=-1, keepdims=True) // 256
+    blend = (1 - ALPHA) * tf.cast(grey, tf.float32) + ALPHA * tf.cast(paint, tf.float32)
+    drawn = tf.where(is_outline, paint, tf.cast(tf.round(blend), tf.uint8))
+    return drawn if ground is None else tf.where(tf.equal(mask, ground), images, drawn)
+
+
+def outlines(mask):
+    """`palette.outlines` of class ids [H, W, 1], as 0 and 1: uint8 [H, W, 1]."""
+    height, width, _ = tf.unstack(tf.shape(mask))
+    step = tf.maximum(1, tf.maximum(height, width) // OUTLINE)
+    small = mask[::step, ::step]
+    across, down = tf.not_equal(small[:, 1:], small[:, :-1]), tf.not_equal(small[1:], small[:-1])
+    edges = tf.pad(across, [[0, 0], [1, 0], [0, 0]]) | tf.pad(across, [[0, 0], [0, 1], [0, 0]])
+    edges |= tf.pad(down, [[1, 0], [0, 0], [0, 0]]) | tf.pad(down, [[0, 1], [0, 0], [0, 0]])
+    rows, columns = tf.range(height) // step, tf.range(width) // step
+    return tf.cast(tf.gather(tf.gather(edges, rows), columns, axis=1), tf.uint8)
 
 
 def _mask_endpoint(label, shape, limits):

@@ -113,7 +113,9 @@ def _train(config, replicas, resume, asks_for_epochs, report, held, objects):
         try:
             if not is_done:
                 with replicas.scope():
-                    fit_run(training, config, dataset, run, progress, metrics, requests, replicas, objects)
+                    fit_run(
+                        training, config, dataset, run, progress, metrics, requests, replicas, objects, report
+                    )
             if replicas.is_chief:
                 finish(run, dataset, progress, report)
             replicas.wait()

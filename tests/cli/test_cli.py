@@ -48,7 +48,7 @@ def test_wrong_input_is_one_line_and_status_2(argv, text, capsys, tmp_path, monk
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("argv", [["train", "--epochs", "many"], ["fly"], []])
+@pytest.mark.parametrize("argv", [["train", "--epochs", "many"], ["fly"], ["--fly"]])
 def test_wrong_use_is_status_2(argv, capsys):
     status, _out, err = run_main(capsys, *argv)
     assert status == 2

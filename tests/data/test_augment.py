@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_seg import palette
 from keras_seg.cli import main
 from keras_seg.data import IGNORE, ArraySample, Augmentation, Dataset, load_dataset, train_batches
 from keras_seg.data.batches.augment import augment
 from keras_seg.data.batches.warp import blur, warp
 from keras_seg.errors import InputError
+from keras_seg.sheets import Overlay, contact_sheet
 from tests.data.helpers import picture, write_folder
 
 STILL = {"flip": False, "scales": (1, 1), "color_factors": (1, 1)}
@@ -156,11 +156,8 @@ def _drawn(dataset, size, options, count):
     """The first images of training, as the preview should draw them."""
     batches = train_batches(dataset, size, count, augment=options)
     images, masks = (array.numpy() for array in next(iter(batches)))
-    rows = [
-        (image, mask, palette.overlay(image, mask, dataset.colors))
-        for image, mask in zip(images, masks, strict=True)
-    ]
-    return palette.panel(rows, ("image", "mask", "both"), dataset.classes, dataset.colors)
+    rows = [(image, mask, Overlay(image, mask)) for image, mask in zip(images, masks, strict=True)]
+    return contact_sheet(rows, ("image", "mask", "both"), dataset.classes, dataset.colors)
 
 
 def test_the_preview_takes_the_flags_and_defaults_of_training(tmp_path, capsys):

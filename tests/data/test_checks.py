@@ -148,10 +148,11 @@ def _with_stray_pixels(root, *values):
 @pytest.mark.parametrize(
     "values, way_out",
     [
-        ([30], "or ignore the value with --ignore-label 30; if all of 0, 1, 30 are"),
+        ([30], "or ignore the value with --ignore-label 30, as .* --fix` does; if all of 0, 1, 30 are"),
         (
             [30, 90],
-            r'ignore the value with "ignore_labels": \[30, 90\] in dataset\.json; if all of 0, 1, 30, 90 are',
+            r'ignore the value with "ignore_labels": \[30, 90\] in dataset\.json, as .* --fix` does; '
+            "if all of 0, 1, 30, 90 are",
         ),
     ],
 )

@@ -15,7 +15,7 @@ CLASSES = {"classes": ["x", "y", "z"]}
 SIZE = (48, 64)
 MASK = np.arange(48 * 64).reshape(SIZE) // 16 % 3
 COLORS = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0]])
-VOC_COLORS = default_colors(3).tolist()
+DEFAULT_COLORS = default_colors(3).tolist()
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,10 @@ def test_fix_writes_a_description_that_makes_the_folder_sound(
     root = write_folder(tmp_path, 6, SIZE, description=description or None)
     for path in root.glob("masks/*"):
         path.write_bytes(contents)
+    try:
+        check_dataset(load_dataset(root))
+    except InputError as error:  # What cures it is told first.
+        assert "`python -m keras_seg doctor " in str(error) and " --fix`" in str(error)
     main(["doctor", str(root), "--fix"])
     assert json.loads((root / "dataset.json").read_text())[key] == value
     assert (root / "dataset.json.bak").exists() == bool(description)
@@ -65,7 +69,7 @@ def test_fix_writes_a_description_that_makes_the_folder_sound(
             ["--ignore-label", "0"],
             {"mask_colors": COLORS[1:].tolist(), "ignore_label": 0},
         ),
-        (png(MASK), {"colors": [[1, 2, 3], [4, 5, 6]]}, [], {"colors": VOC_COLORS}),
+        (png(MASK), {"colors": [[1, 2, 3], [4, 5, 6]]}, [], {"colors": DEFAULT_COLORS}),
         (
             png(MASK + 1),
             {"mask_values": [1, 2, 3], "colors": [[1, 2, 3]] * 3},

@@ -58,7 +58,7 @@ def test_it_is_said_which_images_the_network_has_trained_on(reviewed):
     assert [row["trained_on"] for row in found] == ["no"] * 3 + ["yes"] * 10
     assert {row["split"] for row in found[:3]} == {"val"}
     page = (output / "review.html").read_text(encoding="utf-8")
-    assert page.count("<figure class=seen") == 10 and page.count("<figure") == 13
+    assert page.count('<figure class="seen"') == 10 and page.count("<figure") == 13
     assert "<dt>trained on</dt><dd>10</dd>" in page
 
 

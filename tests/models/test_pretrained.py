@@ -75,7 +75,7 @@ def test_each_is_a_network_of_ours_with_a_reference(name, trained):
 
 
 def test_an_unknown_name_lists_those_that_are_known():
-    with pytest.raises(InputError, match=r"'fcn9' is no published network\. It may be one of fcn8s_voc, "):
+    with pytest.raises(InputError, match=r"'fcn9' is no published network; there are fcn8s_voc, "):
         load_pretrained("fcn9")
 
 

@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_seg import palette
 from keras_seg.inference import Predictor, read_image
 from keras_seg.palette import overlay
-from keras_seg.serving import Client
+from keras_seg.serving import Client, signatures
 from tests.serving.helpers import (
     CLASSES,
     COLORS,
@@ -110,6 +111,13 @@ def test_an_overlay_has_the_colors_of_the_palette(predictor, client, tmp_path, n
     ours = cv2.imencode(".jpg", painted, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
     found = np.frombuffer(client.overlay(FILES[name]), np.uint8)
     np.testing.assert_array_equal(*(cv2.imdecode(jpeg, cv2.IMREAD_COLOR) for jpeg in (found, ours)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 30), (599, 7), (1300, 700), (1, 901)])
+def test_a_server_draws_outlines_as_wide_as_the_package_does(size):
+    mask = np.random.default_rng(0).integers(0, 2, (-(-size[0] // 50), -(-size[1] // 50)), np.uint8)
+    mask = mask.repeat(50, axis=0).repeat(50, axis=1)[: size[0], : size[1]]
+    np.testing.assert_array_equal(signatures.outlines(mask[..., None])[..., 0], palette.outlines(mask))
 
 
 @pytest.mark.parametrize("flips", [False, True])

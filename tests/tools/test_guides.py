@@ -98,14 +98,14 @@ def test_small_settings_stand_for_what_is_printed():
 
 
 def test_every_command_has_the_flags_that_it_is_typed_with():
-    from keras_seg.cli.main import _parser
+    from keras_seg.cli.main import parse
 
     for page in guides():
         for block in blocks(page):
             for command in commands(block.text) if block.language == "sh" else ():
                 own = own_words(command)
                 if own:
-                    _parser(own[0]).parse_args(own[1])  # Else SystemExit, with the flag on standard error.
+                    parse(own[1], own[0])  # Else SystemExit, with the flag on standard error.
 
 
 def test_blocks_run_in_the_printed_order(place, run):

@@ -19,7 +19,7 @@ from keras_seg.data.annotation.shapes import (
 )
 from keras_seg.data.formats.headers import MAX_PIXELS, stored_size
 from keras_seg.errors import InputError
-from keras_seg.palette import default_colors
+from keras_seg.palette import voc_colors
 
 LABELS = "labelmap.txt"
 _MASKS = "SegmentationClass"
@@ -47,7 +47,7 @@ def _read_labels(source, text):
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     names = [line.split(":")[0] for line in lines]
     if not any(line.split(":")[1] for line in lines):
-        return dict(zip(names, map(tuple, default_colors(len(names)).tolist()), strict=True))
+        return dict(zip(names, map(tuple, voc_colors(len(names)).tolist()), strict=True))
     colors = {}
     for line in lines:
         name, color = line.split(":")[:2]
@@ -89,7 +89,7 @@ def _read_mask(source, name, stem, contents, colors, folder):
 def write(images, export):
     """Writes all images into one archive; yields its name and bytes. Masks have no place for scores."""
     names = ["background", *(name for name in export.classes if name not in BACKGROUNDS)]
-    colors = default_colors(len(names))
+    colors = voc_colors(len(names))
     ids = [0 if name in BACKGROUNDS else names.index(name) for name in export.classes]
     lines = [
         f"{name}:{','.join(map(str, color))}::" for name, color in zip(names, colors.tolist(), strict=True)

@@ -10,6 +10,7 @@ from keras_seg.data.folders.tally import count_classes
 from keras_seg.data.folders.values import is_smeared, stray_text, stray_values
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
 from keras_seg.data.samples import Dataset
+from keras_seg.errors import fix_command
 from keras_seg.palette import IGNORE
 from keras_seg.texts import listed
 
@@ -49,6 +50,8 @@ def variety_problems(dataset: Dataset, facts: list[Facts]) -> list[Problem]:
         return []
     if held == [0, IGNORE]:
         cure = 'if 255 is a class, put "mask_values": [0, 255] into dataset.json'
+        if dataset.num_classes == 2 and dataset.root:
+            cure += f", as {fix_command(dataset.root)} does"
     else:
         cure = "check the masks, --ignore-label and dataset.json"
     name, shown = dataset.root or dataset.name, listed([_shown(dataset, value) for value in held])
@@ -175,7 +178,10 @@ def _cure(dataset, value, counts, wrong, held, ignored):
         )
     last = dataset.num_classes
     if dataset.mask_values is None and value == last and 0 not in held and max(held - {IGNORE}) == last:
-        return f"the ids run from 1 to {last}, off by one: --reduce-zero-label makes 1 the first class."
+        return (
+            f"the ids run from 1 to {last}, off by one: --reduce-zero-label makes 1 the first class, and"
+            f" {fix_command(dataset.root)} says so in dataset.json."
+        )
     is_known = label_table(dataset) != NO_CLASS
     values = np.array([number for number in counts if number != IGNORE])
     if 0 in held and min(values) > 0 and is_known[values - 1].all():

@@ -7,13 +7,13 @@ from operator import not_
 
 import numpy as np
 
-from keras_seg import palette
 from keras_seg.data.doctor.examination import Report
 from keras_seg.data.folders.binary import binary_line
 from keras_seg.data.folders.writing import format_description
 from keras_seg.data.formats.reading import read_sample
 from keras_seg.data.labels import NO_CLASS
 from keras_seg.errors import InputError, spelled_out
+from keras_seg.sheets import Overlay, contact_sheet
 
 _MOST_LINES = 10  # Problems of one kind that the text lists
 _MOST_SIZES = 5
@@ -96,7 +96,7 @@ def draw_sheet(report, count=6):
     if not rows:
         raise InputError(f"{report.root}: no pair can be drawn; fix the errors first.")
     classes, colors = _with_no_class(dataset)
-    return palette.panel(rows, ("image", "mask", "both"), classes, colors)
+    return contact_sheet(rows, ("image", "mask", "both"), classes, colors)
 
 
 def _with_no_class(dataset):
@@ -117,7 +117,7 @@ def _rows(samples, dataset, most):
         except (InputError, IndexError):  # An index is missing where a mask holds colors; told in the report.
             continue
         if mask.shape == image.shape[:2]:
-            rows.append((image, mask, palette.overlay(image, mask, _with_no_class(dataset)[1])))
+            rows.append((image, mask, Overlay(image, mask)))
     return rows
 
 

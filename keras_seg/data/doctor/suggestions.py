@@ -10,7 +10,7 @@ from keras_seg.data.folders.values import is_smeared, stray_values
 from keras_seg.data.folders.writing import content_of
 from keras_seg.data.labels import NO_CLASS, code_color, label_table
 from keras_seg.data.samples import Dataset, default_names
-from keras_seg.palette import IGNORE, default_colors
+from keras_seg.palette import IGNORE, default_colors, voc_colors
 
 _MOST = 64  # Values or colors; more are no classes.
 _MEANINGS = ("mask_values", "mask_colors", "reduce_zero_label")  # Each excludes the others.
@@ -98,10 +98,12 @@ def _repaired(dataset, values):
 
 def _color_classes(described, codes):
     found = [code_color(code) for code in codes]
-    voc = [tuple(color) for color in default_colors(256).tolist()]
-    if set(found) <= set(voc):
-        found = voc[: max(voc.index(color) for color in found) + 1]
-        found = found if len(found) <= _MOST else [code_color(code) for code in codes]
+    for table in (voc_colors(256), default_colors(255)):
+        known = [tuple(color) for color in table.tolist()]
+        if set(found) <= set(known):
+            last = max(known.index(color) for color in found)
+            found = known[: last + 1] if last < _MOST else found
+            break
     labels = (described.ignore_label, *(described.ignore_labels or ()))
     ignored = {(label,) * 3 if isinstance(label, int) else label for label in labels}
     found = [color for color in found if color not in ignored]

@@ -253,7 +253,7 @@ def describe(
             )
     colors = described.colors if described.colors and len(described.colors) == len(names) else mask_colors
     if colors is None:
-        colors = tuple(tuple(color) for color in default_colors(len(names)).tolist())
+        colors = tuple(tuple(color) for color in default_colors(names).tolist())
     return Dataset(
         name=root.resolve().name,
         classes=tuple(names),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from keras_seg.classes import COLORS, MAX_CLASSES, NAMES, class_colors, class_names, is_list_of
 from keras_seg.data.samples import split_name
-from keras_seg.errors import InputError
+from keras_seg.errors import InputError, nearest
 from keras_seg.rows import MAX_CHANNELS
 from keras_seg.texts import parse_json, read_text, shown
 
@@ -65,7 +65,8 @@ def parse_description(path: Path, text: str) -> Description:
         raise InputError(f"{path}: must hold an object {{...}}, not {shown(content)}.")
     for key in content:
         if key not in _READERS:
-            raise InputError(f"{path}: unknown key {key!r}; the keys are {', '.join(_READERS)}.")
+            near = nearest(key, _READERS) or f"; the keys are {', '.join(_READERS)}."
+            raise InputError(f"{path}: unknown key {key!r}{near}")
     values = {}
     for key, value in content.items():
         reader, wanted = _READERS[key]

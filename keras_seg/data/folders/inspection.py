@@ -21,7 +21,7 @@ from keras_seg.data.formats.reading import (
 )
 from keras_seg.data.labels import code_color
 from keras_seg.data.samples import RGB, ArraySample, ImageKind, Sample
-from keras_seg.errors import InputError, spelled_out
+from keras_seg.errors import InputError, fix_command, spelled_out
 from keras_seg.palette import displayable
 
 # Ways to read a file: an image as RGB of 8 bits or as it is stored, a mask by its values or by its colors.
@@ -241,7 +241,10 @@ def _color_cure(codes):
             f"its {len(codes)} colors look like a mask that went through JPEG or smooth scaling, or a photo;"
             " masks must hold class ids: create it again as PNG, with nearest-neighbor scaling."
         )
-    return "masks must hold class ids: give the color of each class with --mask-colors FILE, or save ids."
+    return (
+        "masks must hold class ids: give the color of each class with --mask-colors FILE, or save ids; if all"
+        f" are in color, {fix_command()} lists their colors in dataset.json."
+    )
 
 
 def _dict(keys, counts):

@@ -8,7 +8,7 @@ from typing import Any
 from keras_seg.classes import MAX_CLASSES
 from keras_seg.data.folders.index import facts_of_masks
 from keras_seg.data.folders.inspection import Facts, lone_mask_facts
-from keras_seg.errors import InputError
+from keras_seg.errors import InputError, fix_command
 from keras_seg.palette import IGNORE
 from keras_seg.texts import listed
 
@@ -74,8 +74,11 @@ def classes_of_values(
             )
         elif strays:
             raise InputError(
-                f"{stray_text(strays, facts)}; if all of {listed(sorted(present))} are classes, {cure}."
+                f"{stray_text(strays, facts)}, as {fix_command(root)} does; if all of"
+                f" {listed(sorted(present))} are classes, {cure}."
             )
+        else:
+            cure += f"; {fix_command(root)} lists all values, in rising order"
         raise InputError(
             f"{root}: the masks hold the values {listed(sorted(present))}, which are no ids {first},"
             f" {first + 1} ...; {cure}."

@@ -1,160 +1,242 @@
-"""The page: static HTML, with a style sheet and a script that sorts tables and moves sliders."""
+"""The report of an evaluation, and of two beside each other: HTML files that need no network.
+
+The pages are Jinja2's templates in this folder, which escape all that is put into them; gallery.html has the
+macros of an image with its layers and slider, for other pages as well.
+"""
 
 import base64
-import json
-from html import escape
-from importlib.resources import files
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_seg import __version__
-from keras_seg.evaluation.tables import CLASS_COLUMNS, SUMMARY, fraction
+from keras_seg.evaluation import verdict
+from keras_seg.evaluation.report.charts import HEIGHT, WIDTH, Chart, Line, Tick, curves
+from keras_seg.evaluation.tables import SUMMARY, fraction
 from keras_seg.files import replacing
+from keras_seg.palette import clear_class
 
 _MOST_NUMBERED = 30  # Classes of a confusion matrix whose cells hold numbers.
-_LAYERS = {"truth": "Truth", "prediction": "Prediction", "errors": "Errors"}
+_LAYERS = {"errors": "Errors", "prediction": "Prediction", "truth": "Ground truth", "none": "Image alone"}
+_BOTH = {"errors": "Errors", "prediction": "Predictions"}
+COLUMNS = {
+    "iou": "IoU",
+    "precision": "precision",
+    "recall": "recall",
+    "dice": "Dice",
+    "boundary_iou": "boundary IoU",
+}
+_RESAMPLES = 1000
+_HOME = "keras_seg.evaluation.report"
 
 
-def write_report(path, title, metrics, pictures, colors, settings):
+class About(NamedTuple):
+    """What a report is about.
+
+    Attributes:
+        model: Name of the network.
+        run: The run folder, as it is typed.
+        data: Name of the data set.
+        split: Name of the split.
+        history: Rows of `history.csv`.
+        settings: `{name: value}` of what differs from the defaults.
+        can_train_anew: Whether the run's `config.json` holds all its settings.
+    """
+
+    model: str
+    run: str
+    data: str
+    split: str
+    history: Sequence = ()
+    settings: dict = {}  # noqa: RUF012  (never changed)
+    can_train_anew: bool = True
+
+
+def write_report(path, about, metrics, gallery, classes_colors):
     """Writes the report of an evaluation.
 
     Args:
-        path: of the HTML file.
-        title: of the page.
-        metrics: as of `evaluate`.
-        pictures: list of Picture, the worst first.
-        colors: RGB per class, [C, 3].
-        settings: dict of what the model was trained with, and how it was evaluated.
+        path: Of the HTML file.
+        about: `About`.
+        metrics: As of `evaluate`.
+        gallery: `Gallery` that was shown the images.
+        classes_colors: RGB per class, [C, 3].
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: The file cannot be written.
     """
-    parts = {
-        "TITLE": escape(title),
-        "STYLE": _resource("report.css"),
-        "SCRIPT": _resource("report.js"),
-        "VERSION": escape(__version__),
-        "SUMMARY": _summary(metrics),
-        "CLASSES": _classes(metrics["classes"], colors),
-        "CONFUSION": _confusion(metrics),
-        "RELIABILITY": _reliability(metrics),
-        "PICTURES": "\n".join(_picture(number, each) for number, each in enumerate(pictures)),
-        "COUNT": f"{len(pictures)} of {metrics['num_images']:,} images, the worst first",
-        "SETTINGS": _settings(settings),
-    }
-    text = _resource("report.html")
-    for name, content in parts.items():
-        text = text.replace(f"<!--{name}-->", content)
+    pictures = gallery.pictures()
+    colors = np.asarray(classes_colors).tolist()
+    write_page(
+        path,
+        "report.html",
+        title=f"{about.model} on {about.data}",
+        about=about,
+        metrics=metrics,
+        grade=verdict.grade(metrics),
+        baseline=verdict.baseline(metrics),
+        confusions=verdict.largest_confusions(metrics),
+        calibration=verdict.calibration_sentence(metrics),
+        steps=verdict.next_steps(about.run, metrics, about.history, about.can_train_anew),
+        summary=[(title, key, metrics[key], metrics["intervals"].get(key)) for title, key in SUMMARY],
+        columns=COLUMNS,
+        classes=_classes(metrics, colors),
+        matrix=_matrix(metrics),
+        is_numbered=len(colors) <= _MOST_NUMBERED,
+        charts=curves(about.history),
+        reliability=_reliability(metrics),
+        pictures=pictures,
+        layers=_LAYERS,
+        legend=legend([row["name"] for row in metrics["classes"]], colors),
+    )
+
+
+def write_comparison(path, titles, metrics, galleries, classes_colors, data):
+    """Writes a page that compares two runs on the same images, one by one.
+
+    Args:
+        path: Of the HTML file.
+        titles: What the two runs are called.
+        metrics: As of `evaluate`, of each.
+        galleries: `Gallery` of each, which were shown the same images in the same order.
+        classes_colors: RGB per class, [C, 3].
+        data: What the images are of, a text.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    first, second = ({picture.number: picture for picture in gallery.pictures()} for gallery in galleries)
+    pairs = [(first[number], second[number]) for number in first.keys() & second.keys()]
+    pairs.sort(key=lambda pair: (pair[1].mean_iou - pair[0].mean_iou, pair[0].number))
+    differences = np.subtract(galleries[1].scores, galleries[0].scores)
+    differences = differences[~np.isnan(differences)]
+    colors = np.asarray(classes_colors).tolist()
+    rows = [
+        (title, *(each[key] for each in metrics))
+        for title, key in SUMMARY
+        if all(each[key] is not None for each in metrics)
+    ]
+    classes = [
+        (one["name"], one["iou"], other["iou"])
+        for one, other in zip(*(each["classes"] for each in metrics), strict=True)
+    ]
+    write_page(
+        path,
+        "comparison.html",
+        title=f"{titles[0]} and {titles[1]} on {data}",
+        titles=titles,
+        metrics=metrics,
+        summary=rows,
+        classes=classes,
+        better=[int((differences > 0).sum()), int((differences < 0).sum())],
+        total=len(differences),
+        difference=_interval(differences),
+        pairs=pairs,
+        layers=_BOTH,
+        legend=legend([row["name"] for row in metrics[0]["classes"]], colors),
+    )
+
+
+def write_page(path, template, folder=_HOME, **values):
+    """Writes a page from a template, which may extend base.html and import from gallery.html and charts.html.
+
+    Args:
+        path: Of the HTML file.
+        template: Its name.
+        folder: The package that it lies in.
+        **values: What it shows, with its `title`; all is escaped.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    # Imported here, since whoever writes no report can do without it.
+    import jinja2
+
+    loaders = [jinja2.PackageLoader(name, "") for name in dict.fromkeys((folder, _HOME))]
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(loaders),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"fraction": fraction, "uri": _uri}
+    values |= {"version": __version__, "chart_width": WIDTH, "chart_height": HEIGHT}
+    text = environment.get_template(template).render(values)
     with replacing(path) as temporary:
         # The names of files need not be text.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def _resource(name):
-    return files("keras_seg.evaluation.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _summary(metrics):
-    cards = []
-    for title, key in SUMMARY:
-        low, high = metrics["intervals"].get(key, (None, None))
-        between = "" if low is None else f"<small>95 %: {low:.3f} to {high:.3f}</small>"
-        cards.append(f"<div class=card><dt>{title}</dt><dd>{fraction(metrics[key])}{between}</dd></div>")
-    counts = ("images", f"{metrics['num_images']:,}"), ("labeled pixels", f"{metrics['num_pixels']:,}")
-    cards += [f"<div class=card><dt>{title}</dt><dd>{count}</dd></div>" for title, count in counts]
-    return "\n".join(cards)
-
-
-def _classes(rows, colors):
-    head = "".join(_sortable(title) for title in ("class", *(title for title, _ in CLASS_COLUMNS), "pixels"))
-    lines = []
-    for row, color in zip(rows, np.asarray(colors).tolist(), strict=True):
-        swatch = f'<span class=swatch style="background:rgb({color[0]},{color[1]},{color[2]})"></span>'
-        cells = "".join(_bar(row[key]) for _, key in CLASS_COLUMNS)
-        count = f"<td data-value={row['pixels']}>{row['pixels']:,}</td>"
-        lines.append(f"<tr><th scope=row>{swatch}{escape(row['name'])}</th>{cells}{count}</tr>")
-    return f"<table class=sortable><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-
-
-def _sortable(title):
-    return f"<th scope=col><button type=button>{title}</button></th>"
-
-
-def _bar(value):
-    if value is None:
-        return "<td data-value=-1>-</td>"
-    return f'<td data-value={value} class=bar style="--part:{value:.4f}">{value:.3f}</td>'
-
-
-def _confusion(metrics):
-    matrix = np.array(metrics["confusion"], np.float64)
-    parts = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    names = [escape(row["name"]) for row in metrics["classes"]]
-    is_numbered = len(names) <= _MOST_NUMBERED
-    head = "".join(f"<th scope=col><span>{name}</span></th>" for name in names)
-    lines = []
-    for name, row, counts in zip(names, parts.tolist(), matrix.astype(int).tolist(), strict=True):
-        cells = "".join(
-            f'<td style="--part:{part:.3f}" title="{name} taken for {other}: {count:,} pixels">'
-            f"{f'{100 * part:.0f}' if is_numbered and part >= 0.005 else ''}</td>"
-            for other, part, count in zip(names, row, counts, strict=True)
-        )
-        lines.append(f"<tr><th scope=row>{name}</th>{cells}</tr>")
-    corner = "<td class=corner>truth \\ prediction</td>"
-    body = "".join(lines)
-    return f"<table class=confusion><thead><tr>{corner}{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _reliability(metrics):
-    """Accuracy over confidence, as a drawing; on the diagonal they are the same."""
-    points = [(each["confidence"], each["accuracy"], each["pixels"]) for each in metrics["calibration"]]
-    line = " ".join(f"{100 * x:.1f},{100 - 100 * y:.1f}" for x, y, _ in points)
-    total = max(sum(count for *_, count in points), 1)
-    dots = "".join(
-        f"<circle cx={100 * x:.1f} cy={100 - 100 * y:.1f} r={1 + 5 * (count / total) ** 0.5:.1f}>"
-        f"<title>confidence {x:.3f}, accuracy {y:.3f}, {count:,} pixels</title></circle>"
-        for x, y, count in points
-    )
-    return (
-        '<svg viewBox="-14 -4 122 122" role=img aria-label="Reliability: accuracy over confidence">'
-        "<rect width=100 height=100 class=frame /><line x1=0 y1=100 x2=100 y2=0 class=diagonal />"
-        f'<polyline points="{line}" class=line />{dots}'
-        "<text x=50 y=114 text-anchor=middle>confidence</text>"
-        '<text x=-6 y=50 text-anchor=middle transform="rotate(-90 -6 50)">accuracy</text></svg>'
-    )
-
-
-def _picture(number, picture):
-    (height, width), name = picture.size, escape(picture.name)
-    radios, layers = [], []
-    for (layer, title), contents in zip(_LAYERS.items(), picture.layers.values(), strict=True):
-        checked = " checked" if layer == "prediction" else ""
-        radios.append(f'<label><input type=radio name="layer{number}" value={layer}{checked}>{title}</label>')
-        layers.append(f'<img class="layer {layer}" alt="{title} of {name}" src="{_uri(contents, "png")}">')
-    return "\n".join(
-        (
-            f'<figure data-iou={picture.mean_iou:.6f} data-name="{name}">',
-            f"<figcaption><b>{name}</b> <span>mean IoU {picture.mean_iou:.3f}, "
-            f"accuracy {picture.accuracy:.3f}, {width} x {height}</span></figcaption>",
-            f'<div class=stack style="aspect-ratio:{width}/{height}">',
-            f'<img class=photo alt="{name}" src="{_uri(picture.photo, "jpeg")}">',
-            *layers,
-            "</div><div class=controls>",
-            f'<input type=range min=0 max=100 value=50 aria-label="How much of {name} is covered">',
-            f"<fieldset><legend class=hidden>Layer</legend>{''.join(radios)}</fieldset></div></figure>",
-        )
-    )
 
 
 def _uri(contents, kind):
     return f"data:image/{kind};base64,{base64.b64encode(contents).decode()}"
 
 
-def _settings(settings):
-    rows = "".join(
-        f"<tr><th scope=row>{escape(str(key))}</th><td>"
-        f"{escape(value if isinstance(value, str) else json.dumps(value))}</td></tr>"
-        for key, value in settings.items()
-        if value is not None
-    )
-    return f"<table class=settings><tbody>{rows}</tbody></table>"
+def legend(names, colors):
+    """Returns what `toolbar` of gallery.html shows of each class: (name, color, whether it is left clear)."""
+    colors = np.asarray(colors).tolist()
+    clear = clear_class(names, colors)
+    return [
+        (name, color, index == clear) for index, (name, color) in enumerate(zip(names, colors, strict=True))
+    ]
+
+
+def _classes(metrics, colors):
+    """The rows of the table of classes: dicts of `COLUMNS`, with name, color and pixels."""
+    matrix = np.array(metrics["confusion"], np.float64)
+    predicted = matrix.sum(axis=0)
+    return [
+        {
+            **row,
+            "color": color,
+            "precision": matrix[index, index] / predicted[index] if predicted[index] else None,
+            "recall": row["accuracy"],
+        }
+        for index, (row, color) in enumerate(zip(metrics["classes"], colors, strict=True))
+    ]
+
+
+def _matrix(metrics):
+    """For each class its name, and (other name, part of its pixels, pixels, whether it is right)."""
+    matrix = np.array(metrics["confusion"], np.int64)
+    parts = (matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)).tolist()
+    names = [row["name"] for row in metrics["classes"]]
+    return [
+        (
+            name,
+            [
+                (*cell, row == column)
+                for column, cell in enumerate(zip(names, parts[row], counts, strict=True))
+            ],
+        )
+        for row, (name, counts) in enumerate(zip(names, matrix.tolist(), strict=True))
+    ]
+
+
+def _reliability(metrics):
+    """Accuracy over confidence as a `Chart`, and its dots: (x, y, radius, text)."""
+    bins = metrics["calibration"]
+    total = max(sum(each["pixels"] for each in bins), 1)
+    places = [(WIDTH * each["confidence"], HEIGHT * (1 - each["accuracy"])) for each in bins]
+    dots = []
+    for each, (x, y) in zip(bins, places, strict=True):
+        text = "confidence {confidence:.3f}, accuracy {accuracy:.3f}, {pixels:,} pixels".format(**each)
+        dots.append((round(x, 1), round(y, 1), round(3 + 12 * (each["pixels"] / total) ** 0.5, 1), text))
+    fifths = [number / 5 for number in range(6)]
+    lines = [
+        Line("confidence is accuracy", "diagonal", f"0,{HEIGHT} {WIDTH},0"),
+        Line("model", "validation", " ".join(f"{x:.1f},{y:.1f}" for x, y in places)),
+    ]
+    x_ticks = [Tick(WIDTH * value, f"{value:.1f}") for value in fifths]
+    y_ticks = [Tick(HEIGHT * (1 - value), f"{value:.1f}") for value in fifths]
+    return Chart("accuracy over confidence", "confidence", "accuracy", lines, x_ticks, y_ticks), dots
+
+
+def _interval(differences):
+    """Mean of the images' differences, and its 95 % interval by bootstrap; None without images."""
+    if not len(differences):
+        return None
+    drawn = np.random.default_rng(0).integers(len(differences), size=(_RESAMPLES, len(differences)))
+    low, high = np.percentile(differences[drawn].mean(axis=1), (2.5, 97.5))
+    return float(differences.mean()), float(low), float(high)

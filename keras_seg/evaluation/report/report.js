@@ -1,21 +1,30 @@
 "use strict";
 
-// A figure's slider covers its photograph with the layer that is chosen.
-for (const figure of document.querySelectorAll("figure")) {
-  const stack = figure.querySelector(".stack");
-  const show = () => {
-    const chosen = figure.querySelector("input[type=radio]:checked").value;
-    for (const layer of figure.querySelectorAll(".layer")) {
-      layer.classList.toggle("shown", layer.classList.contains(chosen));
-    }
-  };
-  const slider = figure.querySelector("input[type=range]");
-  const cover = () => stack.style.setProperty("--cover", `${slider.value}%`);
-  figure.addEventListener("change", show);
-  slider.addEventListener("input", cover);
-  show();
-  cover();
-}
+const gallery = document.querySelector(".gallery");
+
+// An image is put in when it comes near the window: a thousand at once would take seconds.
+const near = new IntersectionObserver((entries) => {
+  for (const {isIntersecting, target} of entries) {
+    if (!isIntersecting) continue;
+    near.unobserve(target);
+    const template = target.querySelector("template");
+    target.append(template.content);
+    template.remove();
+  }
+}, {rootMargin: "800px"});
+for (const stack of gallery.querySelectorAll(".stack")) near.observe(stack);
+
+// One switch for all images; a figure's slider covers it with the layer.
+document.getElementById("layers").addEventListener("change", (event) => {
+  gallery.dataset.layer = event.target.value;
+});
+const cover = (slider) => {
+  slider.parentElement.querySelector(".stack").style.setProperty("--cover", `${slider.value}%`);
+};
+gallery.addEventListener("input", (event) => cover(event.target));
+// A browser keeps sliders and choices when a page is loaded again.
+gallery.querySelectorAll("input[type=range]").forEach(cover);
+gallery.dataset.layer = document.querySelector("#layers input:checked").value;
 
 // A click on a column's head sorts by it, a second one the other way round.
 for (const table of document.querySelectorAll("table.sortable")) {
@@ -37,7 +46,6 @@ for (const table of document.querySelectorAll("table.sortable")) {
 }
 
 document.getElementById("order").addEventListener("change", (event) => {
-  const gallery = document.querySelector(".gallery");
   const compare = {
     "iou": (a, b) => a.dataset.iou - b.dataset.iou,
     "-iou": (a, b) => b.dataset.iou - a.dataset.iou,

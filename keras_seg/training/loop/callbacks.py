@@ -1,5 +1,6 @@
 """Callbacks: learning rates, frozen encoders, averaged weights, early stopping."""
 
+import time
 from contextlib import ExitStack
 
 import keras
@@ -100,6 +101,37 @@ class EarlyEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epochs_without_better(self.rows) >= self.patience:
             self.model.stop_training = True
+
+
+class TimeToGo(keras.callbacks.Callback):
+    """Says after an epoch how long the others will take, where that is more than a minute.
+
+    Keras's bar tells of the epoch alone.
+
+    Args:
+        epochs: In all.
+        report: Function that is given each line for the reader.
+        clock: Function that returns seconds.
+    """
+
+    def __init__(self, epochs, report, clock=time.monotonic):
+        super().__init__()
+        self.epochs, self.report, self.clock = epochs, report, clock
+        self._started = self._first = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._started is None:
+            self._started, self._first = self.clock(), epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._started is None:  # Of an epoch that was stopped in its validation.
+            return
+        done = epoch + 1 - self._first
+        seconds = (self.clock() - self._started) / done * (self.epochs - epoch - 1)
+        if seconds > 60:
+            minutes = round(seconds / 60)
+            hours = f"{minutes // 60} h " if minutes >= 60 else ""
+            self.report(f"epoch {epoch + 1} of {self.epochs} is done: about {hours}{minutes % 60} min to go")
 
 
 class History(keras.callbacks.Callback):

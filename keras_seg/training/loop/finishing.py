@@ -1,17 +1,19 @@
 """The end of a run: metrics, images and the export of its best model."""
 
-import numpy as np
+from functools import partial
+
+from tqdm import tqdm
 
 from keras_seg.data import eval_batches
 from keras_seg.evaluation import evaluate, write_metrics
 from keras_seg.evaluation.tables import fraction
+from keras_seg.evaluation.verdict import baseline, has_learnt, next_steps
 from keras_seg.inference import Predictor
-from keras_seg.metrics import scores
 from keras_seg.serving import export_saved_model, next_version
 from keras_seg.training.loop.pictures import draw_curves, draw_samples
 from keras_seg.training.run_state.run_folder import note_finished
 
-MARGIN = 0.005  # Of mean IoU: a few pixels of other classes are no better.
+_BAR_AFTER = 2  # Seconds
 
 
 def finish(run, dataset, progress, report):
@@ -25,7 +27,10 @@ def finish(run, dataset, progress, report):
     """
     model = run.load_model()
     predictor = Predictor(model, dataset.classes, dataset.colors, threshold=run.threshold)
-    metrics = evaluate(predictor, eval_batches(dataset, "val"), dataset.classes)
+    # For a reader at a terminal, where it takes longer.
+    bar = {"total": len(dataset.split("val")), "unit": "image", "delay": _BAR_AFTER, "disable": None}
+    progress_bar = partial(tqdm, desc="measuring the best model", **bar)
+    metrics = evaluate(predictor, eval_batches(dataset, "val"), dataset.classes, progress_bar)
     write_metrics(run.path / "metrics.json", metrics)
     draw_curves(progress.rows, run.path / "curves.png")
     draw_samples(predictor, dataset, run.path / "samples.png")
@@ -42,6 +47,9 @@ def finish(run, dataset, progress, report):
         f"{fraction(metrics['pixel_accuracy'])}; {run.path} holds metrics.json, history.csv, curves.png, "
         f"samples.png, best.keras and {version.relative_to(run.path)}"
     )
+    improve, use = next_steps(run.path, metrics, progress.rows, not run.objects)
+    report(f"next: {improve.reason}\n  {improve.command}")
+    report(f"or {use.reason}\n  {use.command}")
 
 
 def learnt_nothing(metrics):
@@ -53,18 +61,12 @@ def learnt_nothing(metrics):
     Returns:
         One line, or None.
     """
-    pixels = np.sum(metrics["confusion"], axis=1)
-    if np.count_nonzero(pixels) < 2:
+    if has_learnt(metrics):
         return None
-    commonest = int(np.argmax(pixels))
-    constant = np.zeros((len(pixels), len(pixels)))
-    constant[:, commonest] = pixels
-    baseline = float(scores(constant)["mean_iou"])
-    if metrics["mean_iou"] > baseline + MARGIN:
-        return None
+    name, mean_iou, _ = baseline(metrics)
     return (
-        f"warning: mean IoU {fraction(metrics['mean_iou'])} is no better than {fraction(baseline)}, which "
-        f"labeling every pixel {metrics['classes'][commonest]['name']} gives: the network has learnt nothing "
+        f"warning: mean IoU {fraction(metrics['mean_iou'])} is no better than {fraction(mean_iou)}, which "
+        f"labeling every pixel {name} gives: the network has learnt nothing "
         "yet; try more --epochs, a --learning-rate of a third, pretrained --weights, or --loss ce+dice where "
         "classes are rare"
     )

@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras_seg.data import eval_batches, train_batches
 from keras_seg.data.folders.index import headers_of
 from keras_seg.training.loop.building import truth_for
-from keras_seg.training.loop.callbacks import AveragedValidation, build_callbacks
+from keras_seg.training.loop.callbacks import AveragedValidation, TimeToGo, build_callbacks
 from keras_seg.training.loop.error_texts import endings_explained
 from keras_seg.training.loop.signals import StoppedError
 from keras_seg.training.run_state.checkpoints import Checkpoints
@@ -14,7 +14,7 @@ from keras_seg.training.run_state.checkpoints import Checkpoints
 DEAR = 3
 
 
-def fit_run(training, config, dataset, run, progress, metrics, requests, replicas, objects):
+def fit_run(training, config, dataset, run, progress, metrics, requests, replicas, objects, report):
     """Trains a run; the state is written at the end and where a signal asks for it.
 
     Args:
@@ -27,11 +27,13 @@ def fit_run(training, config, dataset, run, progress, metrics, requests, replica
         requests: `StopRequests`.
         replicas: `Replicas`.
         objects: `Objects`.
+        report: Function that is given each line for the reader.
     """
     network, model = training
     checkpoints = Checkpoints(run, network, progress, config.checkpoint_every, metrics, replicas)
     averaged = AveragedValidation()
     callbacks = build_callbacks(training, config, dataset, run, progress, replicas)
+    callbacks.append(TimeToGo(config.epochs, report))
     callbacks += [*(objects.callbacks or ()), averaged, checkpoints, requests]
     with endings_explained(run, checkpoints), requests.deferred():
         try:

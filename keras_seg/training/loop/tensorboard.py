@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from keras_seg.data import eval_batches
 from keras_seg.inference import Predictor
 from keras_seg.metrics import ConfusionMatrixMetric
-from keras_seg.palette import panel
+from keras_seg.training.loop.pictures import comparison_sheet
 
 FOLDER = "tensorboard"
 # More numbers than this squared would not be readable in an image of this size.
@@ -88,7 +88,7 @@ class EpochPictures(keras.callbacks.Callback):
 
     def _draw_samples(self):
         rows = [(image, mask, self._predictor.predict(image).mask) for image, mask in self._samples]
-        return panel(rows, ("image", "truth", "prediction"), self.dataset.classes, self.dataset.colors)
+        return comparison_sheet(rows, self.dataset.classes, self.dataset.colors)
 
 
 def draw_confusion(matrix, classes):

@@ -5,7 +5,7 @@ import json
 import math
 
 from keras_seg.augmentation import Augmentation
-from keras_seg.errors import InputError
+from keras_seg.errors import InputError, nearest
 from keras_seg.losses import parse_loss
 from keras_seg.models import MODELS
 from keras_seg.settings import settings_of
@@ -77,7 +77,8 @@ def check_updates(config, steps_per_epoch):
 
 def _check_values(settings):
     if settings.get("model") not in (None, *MODELS):
-        raise InputError(f"--model must be one of {', '.join(MODELS)}; received {settings['model']!r}")
+        near = nearest(settings["model"], MODELS)
+        raise InputError(f"--model must be one of {', '.join(MODELS)}; received {settings['model']!r}{near}")
     if settings.get("tensorboard") and importlib.util.find_spec("tensorboard") is None:
         raise InputError("--tensorboard needs the package tensorboard: pip install tensorboard")
     try:

@@ -3,12 +3,11 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from keras_seg.augmentation import Augmentation
-from keras_seg.errors import InputError
+from keras_seg.errors import InputError, nearest
 from keras_seg.settings import of_kind, plain, settings_of
 from keras_seg.training.settings.names import flag_of, python_names
 from keras_seg.training.settings.subjects import (
@@ -89,12 +88,34 @@ def _told(cls):
     return cls
 
 
+def changed_settings(recorded):
+    """Returns the settings of a run's `config.json` that differ from what they are by default.
+
+    Args:
+        recorded: As of `json.loads`.
+
+    Returns:
+        `{name: value}`, as JSON has them; where the network or the data are other ones than the default, the
+        defaults are those of that network and those data.
+    """
+    subject = {name: recorded.get(name) for name in ("model", "data") if recorded.get(name)}
+    known = settings_of(_Config)
+    try:
+        defaults = plain(_resolved(subject))
+    except (InputError, KeyError):  # A network of a package that is not installed here.
+        defaults = {name: each.default for name, each in known.items()}
+    return {
+        name: recorded[name]
+        for name in known
+        if name in recorded and name != "output" and (name in subject or recorded[name] != defaults.get(name))
+        if recorded[name] is not None
+    }
+
+
 def unknown_setting(name, more=()):
     """The text of the error for a name that no setting has; `more` are other names that are taken."""
-    near = get_close_matches(name, [*settings_of(_Config), *more], 1)
-    return f"{name} is not a setting; " + (
-        f"is it {near[0]}?" if near else "docs/reference/settings.md lists them"
-    )
+    near = nearest(name, [*settings_of(_Config), *more])
+    return f"{name} is not a setting" + (near or "; docs/reference/settings.md lists them")
 
 
 @_told
