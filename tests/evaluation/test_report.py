@@ -15,7 +15,7 @@ from PIL import Image
 from keras_seg import palette
 from keras_seg.evaluation import evaluate, verdict
 from keras_seg.evaluation.report import About, Gallery, write_comparison, write_report
-from keras_seg.evaluation.report.charts import ticks
+from keras_seg.evaluation.report.charts import curves, ticks
 from keras_seg.inference import Prediction
 
 CLASSES = ("ground", '<tree> & "bush"', "car")
@@ -217,3 +217,8 @@ def test_layers_are_clear_where_the_image_is_seen():
 )  # fmt: skip
 def test_ticks_are_round_numbers_within_the_axis(low, high, expected):
     assert ticks(low, high) == pytest.approx(expected)
+
+
+def test_numbers_beside_an_axis_are_short():
+    chart = curves([{"epoch": epoch, "learning_rate": 1.5e-4 / epoch} for epoch in (1.0, 2.0)])[-1]
+    assert [tick.text for tick in chart.y_ticks] == ["0", "5e-5", "1e-4", "1.5e-4"]

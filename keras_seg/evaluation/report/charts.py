@@ -62,12 +62,13 @@ def curves(rows):
     Returns:
         List of `Chart`s, of those of which the history has numbers.
     """
-    best = max(rows, key=lambda row: row.get("val_mean_iou", -1), default=None)
+    scored = [row for row in rows if "val_mean_iou" in row]
+    best = max(scored, key=lambda row: row["val_mean_iou"], default=None)
     kinds = (("training", ""), ("validation", "val_"))
     charts = []
     for title, column in (("loss", "loss"), ("mean IoU", "mean_iou")):
         series = [(label, label, _series(rows, prefix + column)) for label, prefix in kinds]
-        at = best and column == "mean_iou" and (best["epoch"], best.get("val_mean_iou"))
+        at = best and column == "mean_iou" and (best["epoch"], best["val_mean_iou"])
         charts.append(_chart(title, series, at and (*at, f"best: {at[1]:.3f} in epoch {at[0]:.0f}")))
     rates = _series(rows, "learning_rate")
     charts.append(_chart("learning rate", [("learning rate", "rate", rates)], None))
@@ -112,6 +113,14 @@ def _chart(title, series, mark):
     ]
     # Epochs are whole.
     x_ticks = [Tick(place(x, low)[0], f"{x:.0f}") for x in ticks(left, right) if x == int(x)]
-    y_ticks = [Tick(place(left, y)[1], f"{y:.4g}") for y in ticks(low, high)]
+    y_ticks = [Tick(place(left, y)[1], _short(y)) for y in ticks(low, high)]
     mark = mark and (*place(*mark[:2]), mark[2])
     return Chart(title, "epoch", title, lines, x_ticks, y_ticks, mark)
+
+
+def _short(number):
+    """A tick's number, which has little room beside the axis: 0.2, or 1.5e-4."""
+    if not 0 < abs(number) < 1e-3:
+        return f"{number:.4g}"
+    digits, power = f"{number:.2e}".split("e")
+    return f"{float(digits):g}e{int(power)}"

@@ -52,9 +52,11 @@ def curves(rows):
             **{"marker": "*", "markersize": 16, "color": _VERMILION, "markeredgecolor": "black"},
             **{"linestyle": "", "label": f"best: {mean_iou:.3f} in epoch {epoch:.0f}"},
         )
-    rates = [(row["epoch"], row["learning_rate"]) for row in rows if row.get("learning_rate", 0) > 0]
+    rates = [(row["epoch"], row["learning_rate"]) for row in rows if "learning_rate" in row]
     rate.plot(*zip(*rates, strict=True) if rates else ([], []), color="0.25", linewidth=2, marker=".")
-    rate.set(ylabel="learning rate", xlabel="epoch", yscale="log")
+    rate.set(ylabel="learning rate", xlabel="epoch")
+    rate.set_ylim(bottom=0)
+    rate.ticklabel_format(axis="y", scilimits=(-2, 3))
     rate.xaxis.get_major_locator().set_params(integer=True)
     for axes in (loss, score, rate):
         axes.grid(alpha=0.3)
