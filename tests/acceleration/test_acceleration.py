@@ -1,5 +1,7 @@
 """What replaces a layer gives that layer's outputs, gradients and statistics, and where it does."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -363,5 +365,10 @@ def test_an_unknown_purpose_is_refused():
         accelerate(network_of(layers.Conv2D(4, 1)), "test")
 
 
-def test_rules_have_names_of_their_own():
+def test_rules_have_names_of_their_own_and_are_explained():
     assert len({rule.name for rule in RULES}) == len(RULES) == 10
+    page = Path(__file__).parents[2] / "docs/explanation/acceleration.md"
+    table = [
+        line.split(" | ")[0][2:] for line in page.read_text(encoding="utf-8").splitlines() if " | " in line
+    ]
+    assert sorted(table[2:]) == sorted(rule.name for rule in RULES)  # The first two are the heading.
