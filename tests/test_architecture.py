@@ -102,9 +102,10 @@ def test_importing_the_layers_registers_all_that_a_model_file_may_name():
     assert "FloorMaxPooling2D" in found and found <= imported
 
 
-def test_importing_the_package_imports_nothing_heavy():
+@pytest.mark.parametrize("module", ["keras_seg", "keras_seg.batch.workers"])
+def test_importing_the_package_imports_nothing_heavy(module):
     heavy = ("tensorflow", "keras", "cv2", "numpy")
-    code = f"import sys, keras_seg; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
 

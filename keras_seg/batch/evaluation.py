@@ -4,15 +4,12 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from keras_seg.batch.cluster import Workers, connected, run_files
-from keras_seg.batch.workers import load_predictor
-from keras_seg.data import Dataset, read_sample
+from keras_seg.batch.workers import Counter
+from keras_seg.data import Dataset
 from keras_seg.data.batches.pipeline import eval_batch_sizes
 from keras_seg.data.folders.index import headers_of
-from keras_seg.evaluation.counts import ImageCounts, count_image
-from keras_seg.inference import Prediction
+from keras_seg.evaluation.counts import ImageCounts
 from keras_seg.runs import Run
 
 
@@ -48,37 +45,3 @@ def counts_of_workers(
         }
         for block in cluster.work(Counter, settings, list(range(len(sizes)))):
             yield from map(ImageCounts, block["matrix"], block["boundary"], block["calibration"])
-
-
-class Counter:
-    """Predicts samples and counts correct pixels.
-
-    Args:
-        run, cores, options: As for `load_predictor`.
-        dataset: List of the reference to a Dataset, its samples, and the first and the end of each batch.
-    """
-
-    def __init__(self, run, cores, options, dataset):
-        import ray
-
-        self._predictor = load_predictor(run, cores, options)
-        self._dataset, self._samples, self._batches = ray.get(dataset[0])
-
-    def __call__(self, block):
-        """Counts some batches.
-
-        Args:
-            block: {"item": array of their numbers}.
-
-        Returns:
-            {name of a field of `ImageCounts`: array, the first axis over the samples}.
-        """
-        found = []
-        for number in block["item"]:
-            pairs = [
-                read_sample(each, self._dataset) for each in self._samples[slice(*self._batches[number])]
-            ]
-            images, masks = map(np.stack, zip(*pairs, strict=True))
-            for truth, *prediction in zip(masks, *self._predictor.predict_batch(images), strict=True):
-                found.append(count_image(truth, Prediction(*prediction), self._predictor.num_classes))
-        return {name: np.stack([getattr(each, name) for each in found]) for name in ImageCounts._fields}

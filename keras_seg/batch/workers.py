@@ -1,4 +1,8 @@
-"""The worker of a job: reads images, labels them, writes the masks and the outcome."""
+"""What a worker does: labels images and writes their masks, or counts what is right in a data set's.
+
+A worker process imports this module before it is prepared for TensorFlow, which reads its settings once, so
+nothing at the top of it may import that (`keras_seg.process`).
+"""
 
 import tempfile
 import time
@@ -146,6 +150,46 @@ class Labeler:
         from keras_seg.inference.images import encode_png
 
         self._target.write(name, encode_png(image))
+
+
+class Counter:
+    """Predicts samples and counts correct pixels.
+
+    Args:
+        run, cores, options: As for `load_predictor`.
+        dataset: List of the reference to a Dataset, its samples, and the first and the end of each batch.
+    """
+
+    def __init__(self, run, cores, options, dataset):
+        import ray
+
+        self._predictor = load_predictor(run, cores, options)
+        self._dataset, self._samples, self._batches = ray.get(dataset[0])
+
+    def __call__(self, block):
+        """Counts some batches.
+
+        Args:
+            block: {"item": array of their numbers}.
+
+        Returns:
+            {name of a field of `ImageCounts`: array, the first axis over the samples}.
+        """
+        import numpy as np
+
+        from keras_seg.data import read_sample
+        from keras_seg.evaluation.counts import ImageCounts, count_image
+        from keras_seg.inference import Prediction
+
+        found = []
+        for number in block["item"]:
+            pairs = [
+                read_sample(each, self._dataset) for each in self._samples[slice(*self._batches[number])]
+            ]
+            images, masks = map(np.stack, zip(*pairs, strict=True))
+            for truth, *prediction in zip(masks, *self._predictor.predict_batch(images), strict=True):
+                found.append(count_image(truth, Prediction(*prediction), self._predictor.num_classes))
+        return {name: np.stack([getattr(each, name) for each in found]) for name in ImageCounts._fields}
 
 
 def _failed(path, line):
