@@ -41,7 +41,7 @@ def counts_of_workers(
         settings = {
             "run": cluster.share(files),
             "dataset": cluster.share((dataset, samples, list(zip([0, *ends], ends, strict=False)))),
-            "options": {"memory": cluster.memory, **options},
+            "options": cluster.share({"memory": cluster.memory, **options}),
         }
         for block in cluster.work(Counter, settings, list(range(len(sizes)))):
             yield from map(ImageCounts, block["matrix"], block["boundary"], block["calibration"])

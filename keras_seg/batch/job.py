@@ -87,7 +87,7 @@ def label_images(
         with connected(workers or Workers(), run) as cluster:
             settings = {
                 "run": cluster.share(files),
-                "options": {"memory": cluster.memory, **options},
+                "options": cluster.share({"memory": cluster.memory, **options}),
                 "target": target.root if target.is_local else target.address,
                 "version": version,
                 "wanted": wanted,

@@ -1,7 +1,8 @@
 """What a worker does: labels images and writes their masks, or counts what is right in a data set's.
 
-A worker process imports this module before it is prepared for TensorFlow, which reads its settings once, so
-nothing at the top of it may import that (`keras_seg.process`).
+A worker process imports this module and gets its arguments before it is prepared for TensorFlow, which reads
+its settings once (`keras_seg.process`): nothing at the top imports that, and what the package itself defines
+is shared instead of being an argument.
 """
 
 import tempfile
@@ -21,9 +22,9 @@ def load_predictor(run, cores, options):
     """Builds the Predictor of a worker process.
 
     Args:
-        run: List of the reference to `run_files` in Ray's object store, as `Cluster.share` gives it.
+        run: `run_files`, as `Cluster.share` gives them.
         cores: Threads to compute with; None as TensorFlow chooses.
-        options: Keyword arguments of `Predictor`.
+        options: Keyword arguments of `Predictor`, as `Cluster.share` gives them.
     """
     prepare("inference")
     import ray
@@ -38,7 +39,7 @@ def load_predictor(run, cores, options):
     with tempfile.TemporaryDirectory() as folder:
         for name, contents in ray.get(run[0]).items():
             Path(folder, name).write_bytes(contents)
-        return Predictor(Run.open(folder), **options)
+        return Predictor(Run.open(folder), **ray.get(options[0]))
 
 
 class Labeler:
@@ -52,11 +53,11 @@ class Labeler:
     """
 
     def __init__(self, run, cores, options, target, version, wanted):
+        self._predictor = load_predictor(run, cores, options)
         import tensorflow as tf
 
         from keras_seg.batch.targets import Target
 
-        self._predictor = load_predictor(run, cores, options)
         # A CPU's kernels round otherwise for a batch, so a tie of two classes could be decided otherwise.
         self._together = TOGETHER if tf.config.list_physical_devices("GPU") else 1
         self._target, self._version, self._wanted = Target(target), version, wanted
@@ -157,7 +158,7 @@ class Counter:
 
     Args:
         run, cores, options: As for `load_predictor`.
-        dataset: List of the reference to a Dataset, its samples, and the first and the end of each batch.
+        dataset: A Dataset, its samples, and the first and the end of each batch, shared too.
     """
 
     def __init__(self, run, cores, options, dataset):

@@ -20,6 +20,7 @@ pytest.importorskip("fsspec")
 
 import pyarrow as pa
 from pyarrow import parquet
+from ray import cloudpickle
 
 from keras_seg.batch import manifest, sources
 from keras_seg.batch.targets import Target, target_name
@@ -143,21 +144,45 @@ class ThisProcess:
 
     memory = None
 
+    def __init__(self):
+        self.shared = []
+
     def share(self, value):
-        return [value]
+        self.shared.append(value)
+        return [len(self.shared) - 1]
 
     def work(self, worker, settings, items):
+        assert "tensorflow" not in modules_of_a_worker(worker, settings)
         labeler = worker(**settings, cores=None)
         for start in range(0, len(items), 5):
             yield labeler({"item": np.array(items[start : start + 5])})
+
+
+BEGIN = """
+import pickle, sys
+worker, settings = pickle.load(sys.stdin.buffer)
+def load_predictor(*_):
+    print(*sys.modules)
+    sys.exit()
+sys.modules[worker.__module__].load_predictor = load_predictor
+worker(**settings, cores=1)
+"""
+
+
+def modules_of_a_worker(worker, settings):
+    """What a process that was sent a worker and its settings has imported as it begins to load the model."""
+    sent = cloudpickle.dumps((worker, settings))
+    done = subprocess.run([sys.executable, "-c", BEGIN], input=sent, capture_output=True, check=True)
+    return done.stdout.decode().split()
 
 
 @pytest.fixture(params=["here", pytest.param("ray", marks=pytest.mark.long)])
 def engine(request, monkeypatch):
     """Where a job's work is done. Ray's processes take a minute to start on a busy machine."""
     if request.param == "here":
-        monkeypatch.setattr("keras_seg.batch.job.connected", lambda *_: nullcontext(ThisProcess()))
-        monkeypatch.setattr("ray.get", lambda value: value)
+        cluster = ThisProcess()
+        monkeypatch.setattr("keras_seg.batch.job.connected", lambda *_: nullcontext(cluster))
+        monkeypatch.setattr("ray.get", lambda index: cluster.shared[index])
     return request.param
 
 
