@@ -31,6 +31,7 @@ def randomize(model):
 def answer(name, folder):
     """Returns a network's logits; its weights are read from, or if there are none written to, the folder."""
     path = folder / f"{name}.weights.h5"
+    keras.utils.set_random_seed(0)  # The same weights, whichever networks come before.
     model = build_narrow(name)
     if path.is_file():
         model.load_weights(path)
@@ -42,7 +43,6 @@ def answer(name, folder):
 
 def main(folder):
     """Writes every network's logits."""
-    keras.utils.set_random_seed(0)
     answers, failures = {}, {}
     for name in MODELS:
         try:
