@@ -13,13 +13,14 @@ IGNORE = 255
 IGNORE_COLOR = (224, 224, 192)  # The cream of the Pascal VOC void outline.
 IGNORE_NAME = "ignored"
 ERROR_COLOR = (230, 40, 40)  # Of wrong pixels.
+SKIPPED_COLOR = (128, 128, 128)  # Of ignored pixels where errors are shown.
 OUTLINE = 300  # An outline is this part of the image's longer side wide, and at least a pixel.
 ALPHA = 0.625  # Weight of a class's color within its outline; eighths are exact, so a server draws the same.
 LUMA = (77, 150, 29)  # Red, green and blue in brightness, of 256: ITU-R BT.601.
+WASH = 0.65  # Of white over an image on which errors are shown.
 
 _GROUNDS = ("background", "_background_", "ground", "void", "unlabeled", "unlabelled")
 _UNNAMED = re.compile(r"(class[ _])?0")
-_WASH = 0.65  # Of white over an image on which errors are shown.
 # Okabe and Ito's eight (Color Universal Design, 2008), black first. Each of the others is the color of a grid
 # that is farthest from all before it, from IGNORE_COLOR and from white, in CIELAB and in the eyes that tell
 # them apart worst: `python -m tests.color_vision` prints the table.
@@ -193,9 +194,9 @@ def error_overlay(image, truth, mask):
     Returns:
         RGB uint8 [H, W, 3].
     """
-    pale = np.rint(255 * _WASH + (1 - _WASH) * grey(displayable(image))).astype(np.uint8)
+    pale = np.rint(255 * WASH + (1 - WASH) * grey(displayable(image))).astype(np.uint8)
     drawn = pale.repeat(3, axis=-1)
     truth = np.asarray(truth)
     drawn[truth != mask] = ERROR_COLOR
-    drawn[truth == IGNORE] = (128, 128, 128)
+    drawn[truth == IGNORE] = SKIPPED_COLOR
     return drawn

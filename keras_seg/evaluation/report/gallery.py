@@ -14,7 +14,7 @@ from PIL import Image
 
 from keras_seg.evaluation.counts import confusion
 from keras_seg.metrics import scores
-from keras_seg.palette import ERROR_COLOR, IGNORE, clear_class, displayable
+from keras_seg.palette import ERROR_COLOR, IGNORE, SKIPPED_COLOR, WASH, clear_class, displayable
 
 MOST = 1000  # Images of a page.
 _FEW = 200  # Images that are shown larger.
@@ -23,7 +23,7 @@ _LARGE, _SMALL = (480, 70_000), (320, 20_000)
 _QUALITIES = (80, 60, 40, 20)
 _RIGHT, _WRONG, _IGNORED = range(3)
 # The colors and opacities of right, wrong and ignored pixels: as `palette.error_overlay` has them.
-_ERRORS = [(255, 255, 255), ERROR_COLOR, (128, 128, 128)], (166, 255, 255)
+_ERRORS = [(255, 255, 255), ERROR_COLOR, SKIPPED_COLOR], (round(255 * WASH), 255, 255)
 _OPACITY = 200  # Of a class's color over the image.
 
 
