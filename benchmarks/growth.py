@@ -3,7 +3,7 @@
     python benchmarks/growth.py [--network NAME] [--sides N ...] [--batches N ...] [--output PICTURE]
 
 keras_seg and, where it is installed, PyTorch predict square images of growing sides one by one, and batches
-of 224 x 224 pixels are learnt and predicted; each point in processes of its own, in turn.
+of 224 x 224 pixels are learned and predicted; each point in processes of its own, in turn.
 """
 
 import argparse

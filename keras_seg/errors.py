@@ -13,7 +13,7 @@ def spelled_out(text):
 
 
 def nearest(word, known, most=3):
-    """Asks whether one of the names that are spelt alike was meant.
+    """Asks whether one of the names that are spelled alike was meant.
 
     Args:
         word: What was given.

@@ -49,7 +49,7 @@ def prepare(purpose=None):
 
 
 def check_environment():
-    """Checks the variables that TensorFlow and oneDNN would ignore where they are misspelt.
+    """Checks the variables that TensorFlow and oneDNN would ignore where they are misspelled.
 
     Raises:
         InputError: One has a value that they do not know.

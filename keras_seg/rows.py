@@ -50,7 +50,7 @@ class LearningRate(NamedTuple):
     Attributes:
         adam: With Adam and AdamW, on a data folder.
         sgd: With SGD.
-        shapes: With Adam and AdamW, on the built-in shapes, which are learnt from scratch in minutes.
+        shapes: With Adam and AdamW, on the built-in shapes, which are learned from scratch in minutes.
     """
 
     adam: float = 1e-4

@@ -1,4 +1,4 @@
-"""The README's table: the networks of each paper, what they are compared with, and what they learnt."""
+"""The README's table: the networks of each paper, what they are compared with, and what they learned."""
 
 import re
 
@@ -20,7 +20,7 @@ def mean_ious():
 
 def format_table():
     """Returns a row for each paper, in the order of the networks."""
-    learnt, papers = mean_ious(), {}
+    learned, papers = mean_ious(), {}
     for row in network_rows():
         papers.setdefault(row.paper, []).append(row)
     lines = []
@@ -29,7 +29,7 @@ def format_table():
         link = f"[{paper}](https://arxiv.org/abs/{paper})" if paper else ""
         references = ", ".join(dict.fromkeys(row.reference for row in rows if row.reference))
         errors = [row.parity_error for row in rows if row.parity_error is not None]
-        ious = [learnt[row.network] for row in rows if row.network in learnt]
+        ious = [learned[row.network] for row in rows if row.network in learned]
         error = f"{max(errors):.1e}" if errors else "-"
         lines.append((names, link, references, error, _range(ious)))
     titles = ("network", "paper", "compared with", "error", "mean IoU")

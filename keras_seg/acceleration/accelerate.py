@@ -53,7 +53,7 @@ def accelerate(model: keras.Model, purpose: str, device: str | None = None) -> k
 
     It is to be run, never saved: layers that a rule of `RULES` replaces are no longer Keras's. For
     `"training"` it shares all weights with `model`: what the one learns the other knows. For `"inference"`
-    some are combined into new ones, so a model that has learnt since is to be given here again.
+    some are combined into new ones, so a model that has learned since is to be given here again.
 
     Args:
         model: A functional `keras.Model`; another one is returned as it is.

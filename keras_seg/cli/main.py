@@ -84,7 +84,7 @@ def command_parser(name, program):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Keeps the lines of its texts, and answers a misspelt flag with the nearest ones."""
+    """Keeps the lines of its texts, and answers a misspelled flag with the nearest ones."""
 
     def __init__(self, **options):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)

@@ -27,7 +27,7 @@ def add_arguments(parser):
         metavar="N",
         type=int,
         help="train N networks with the run's settings, each of which judges the training images that it "
-        "has not learnt from",
+        "has not learned from",
     )
     parser.add_argument(
         "--limit",

@@ -68,7 +68,7 @@ def baseline(metrics):
     return Baseline(name, float(found["mean_iou"]), float(found["pixel_accuracy"]))
 
 
-def has_learnt(metrics):
+def has_learned(metrics):
     """Whether a model is better than its `baseline`; True where there is none."""
     known = baseline(metrics)
     return known is None or metrics["mean_iou"] > known.mean_iou + MARGIN
@@ -79,8 +79,8 @@ def grade(metrics):
     known = baseline(metrics)
     if known is None:
         return None
-    if not has_learnt(metrics):
-        return "Nothing learnt yet"
+    if not has_learned(metrics):
+        return "Nothing learned yet"
     gone = (metrics["mean_iou"] - known.mean_iou) / (1 - known.mean_iou)
     return next(word for least, word in _GRADES if gone >= least)
 
@@ -145,10 +145,10 @@ def _improvement(folder, metrics, rows, can_train_anew):
     epochs = len(rows)
     best = max(range(epochs), key=lambda index: rows[index].get("val_mean_iou", 0), default=0)
     anew = f"train --config {folder}/config.json"
-    if can_train_anew and not has_learnt(metrics):
+    if can_train_anew and not has_learned(metrics):
         rate = max((row.get("learning_rate", 0) for row in rows), default=0)
         flag = f"--learning-rate {rate / 3:.2g}" if rate else "--loss ce+dice"
-        reason = "it has learnt nothing yet: a third of the learning rate often helps"
+        reason = "it has learned nothing yet: a third of the learning rate often helps"
         return Step(reason, _command(f"{anew} {flag}"))
     if epochs and best + 1 > LATE * epochs:
         reason = f"its best epoch was {best + 1} of {epochs}: it was still learning"

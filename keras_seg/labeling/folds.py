@@ -72,8 +72,8 @@ def _train_fold(run, dataset, held_out, folder, report):
         report(f"{folder}: was trained before; remove it to train it on changed masks")
         return Fold(Run.open(folder), held_out)
     left_out = set(map(id, held_out))
-    learnt = [sample for sample in dataset.split("train") if id(sample) not in left_out]
-    part = dataclasses.replace(dataset, splits={"train": learnt, "val": dataset.split("val")})
+    learned = [sample for sample in dataset.split("train") if id(sample) not in left_out]
+    part = dataclasses.replace(dataset, splits={"train": learned, "val": dataset.split("val")})
     if (folder / CONFIG).is_file():
         found = train(resume=folder, dataset=part, report=report)
     else:

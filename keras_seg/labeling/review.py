@@ -23,7 +23,7 @@ class Judged(NamedTuple):
         sample: Sample or ArraySample.
         split: "train", "val" or "test".
         network: "run", or "fold-1" and so on.
-        trained_on: whether that network learnt from this mask: "yes", "no" or "unknown".
+        trained_on: whether that network learned from this mask: "yes", "no" or "unknown".
         score: nats a pixel, see `doubt_score`.
     """
 
@@ -65,7 +65,7 @@ class Finding(NamedTuple):
 
 
 class Review:
-    """Judges every mask of some splits, by networks that have not learnt from it where there are such.
+    """Judges every mask of some splits, by networks that have not learned from it where there are such.
 
     Args:
         run: Run.
@@ -76,7 +76,7 @@ class Review:
         progress: wraps an iterable and is given its `total`, such as `tqdm.tqdm`.
 
     Attributes:
-        judged: list of Judged, the most doubtful first: of these that no network has learnt from, then of
+        judged: list of Judged, the most doubtful first: of these that no network has learned from, then of
             the others.
     """
 
@@ -111,7 +111,7 @@ class Review:
     def _work(self, splits, folds):
         """Yields (sample, split, name of the network, whether it was trained on it)."""
         self._add_network("run", self._run)
-        learnt = None
+        learned = None
         facts_of = facts_of_splits(self._dataset, splits)
         for split in splits:
             if split == "train" and folds:
@@ -120,9 +120,9 @@ class Review:
                     self._add_network(name, fold.run)
                     yield from ((sample, split, name, HELD_OUT) for sample in fold.held_out)
                 continue
-            learnt = _learnt(self._run) if learnt is None else learnt
+            learned = _learned(self._run) if learned is None else learned
             for sample, facts in zip(self._dataset.split(split), facts_of[split], strict=True):
-                known = UNKNOWN if learnt is UNKNOWN else TRAINED if facts.digest in learnt else HELD_OUT
+                known = UNKNOWN if learned is UNKNOWN else TRAINED if facts.digest in learned else HELD_OUT
                 yield sample, split, "run", known
 
     def _add_network(self, name, run):
@@ -137,7 +137,7 @@ class Review:
         return image, mask, self._predictors[network].probabilities(image)
 
 
-def _learnt(run):
+def _learned(run):
     """Digests of the images that a run has trained on; UNKNOWN where they are not there any more."""
     try:
         dataset = run.dataset(split="train")

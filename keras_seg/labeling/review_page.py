@@ -12,7 +12,7 @@ _MOST_ROWS = 200
 _PARTS = 3  # Of a path, such as images/val/a.jpg.
 _LAYERS = {"errors": "Doubted", "truth": "Mask", "prediction": "Suggestion", "none": "Image alone"}
 _SEEN = {
-    TRAINED: "the network has trained on this mask, and may have learnt its faults",
+    TRAINED: "the network has trained on this mask, and may have learned its faults",
     HELD_OUT: "the network has not trained on this mask",
 }
 

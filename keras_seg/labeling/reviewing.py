@@ -103,7 +103,7 @@ def _region_row(names, judged, doubt):
 def _summary(judged, regions, output, tasks):
     for kind, text in (
         (HELD_OUT, "judged by a network that has not trained on them"),
-        (TRAINED, "judged by a network that has trained on them and may have learnt their faults"),
+        (TRAINED, "judged by a network that has trained on them and may have learned their faults"),
         ("unknown", "judged by a network of which it is not known whether it has trained on them"),
     ):
         if count := sum(each.trained_on == kind for each in judged):

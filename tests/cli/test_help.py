@@ -65,7 +65,7 @@ def test_helps_import_nothing_heavy_and_no_other_command():
         (["train", "--model", "nothing-like-it"], "received 'nothing-like-it'\n"),
     ],
 )
-def test_what_is_misspelt_is_answered_with_what_is_spelt_alike(argv, text, capsys):
+def test_what_is_misspelled_is_answered_with_what_is_spelt_alike(argv, text, capsys):
     assert main(argv) == 2
     assert text in capsys.readouterr().err
 

@@ -35,7 +35,7 @@ def test_the_baseline_is_every_pixel_of_the_commonest_class():
 @pytest.mark.parametrize(
     ("matrix", "word"),
     [
-        ([[60, 0, 0], [30, 0, 0], [10, 0, 0]], "Nothing learnt yet"),
+        ([[60, 0, 0], [30, 0, 0], [10, 0, 0]], "Nothing learned yet"),
         ([[60, 0, 0], [0, 30, 0], [0, 0, 10]], "Excellent"),
         ([[55, 5, 0], [3, 27, 0], [3, 0, 7]], "Good"),
         ([[50, 5, 5], [5, 20, 5], [1, 2, 7]], "Fair"),

@@ -92,23 +92,23 @@ def test_wrong_input_is_one_line(run, tmp_path, capsys, words, text):
     assert len(lines) == 1 and text in lines[0] and not (tmp_path / "out").exists()
 
 
-def check_folds(run, output, learnt):
-    """Runs a review with two folds, twice; `learnt` gets the names of what each network learns from."""
+def check_folds(run, output, learned):
+    """Runs a review with two folds, twice; `learned` gets the names of what each network learns from."""
     words = ["--run", run.path, "--folds", "2", "--output", output, "--annotations", "none"]
     words = ["review", *map(str, words)]
     assert main(words) == 0
     found = rows(output / "images.csv")
     assert {row["trained_on"] for row in found} == {"no"} and len(found) == 13
-    for number, names in enumerate(learnt, 1):
+    for number, names in enumerate(learned, 1):
         judged = {row["image"].rpartition("/")[2][:-4] for row in found if row["network"] == f"fold-{number}"}
         assert len(judged) == 5 and not judged & names and len(names) == 5
     assert {row["network"] for row in found if row["split"] == "val"} == {"run"}
     again = folds.train_folds(run, run.dataset(), 2, output)
-    assert [len(fold.held_out) for fold in again] == [5, 5] and len(learnt) == 2  # What is trained is taken.
+    assert [len(fold.held_out) for fold in again] == [5, 5] and len(learned) == 2  # What is trained is taken.
 
 
-def test_folds_judge_training_images_that_they_have_not_learnt(run, tmp_path, monkeypatch, capsys, eager):
-    learnt = []
+def test_folds_judge_training_images_that_they_have_not_learned(run, tmp_path, monkeypatch, capsys, eager):
+    learned = []
 
     def train(config, *, dataset, report):
         assert (config.epochs, config.image_size, config.model_options) == (
@@ -116,26 +116,26 @@ def test_folds_judge_training_images_that_they_have_not_learnt(run, tmp_path, mo
             tuple(run.config["image_size"]),
             run.config["model_options"],
         )
-        learnt.append({sample.name for sample in dataset.split("train")})
+        learned.append({sample.name for sample in dataset.split("train")})
         shutil.copytree(run.path, config.output)
         return Run.open(config.output)
 
     monkeypatch.setattr(folds, "train", train)
-    check_folds(run, tmp_path / "out", learnt)
+    check_folds(run, tmp_path / "out", learned)
     assert main(["review", "--run", str(run.path), "--folds", "3", "--output", str(tmp_path / "out")]) == 2
     assert "fold-1: is of other folds; remove it" in capsys.readouterr().err
 
 
 @pytest.mark.long
 def test_folds_are_trained_with_the_runs_settings(run, tmp_path, monkeypatch, no_export):
-    learnt, train = [], folds.train
+    learned, train = [], folds.train
 
     def watched(*arguments, dataset, **options):
-        learnt.append({sample.name for sample in dataset.split("train")})
+        learned.append({sample.name for sample in dataset.split("train")})
         return train(*arguments, dataset=dataset, **options)
 
     monkeypatch.setattr(folds, "train", watched)
-    check_folds(run, tmp_path / "out", learnt)
+    check_folds(run, tmp_path / "out", learned)
     kept = ("epochs", "image_size", "batch_size", "loss", "learning_rate", "optimizer", "model_options")
     for fold in (tmp_path / "out").glob("fold-*"):
         config = Run.open(fold).config

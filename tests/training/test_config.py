@@ -222,7 +222,7 @@ def test_what_follows_from_a_setting_changes_with_it():
         ("zzz", "zzz is not a setting; docs/reference/settings.md lists them"),
     ],
 )
-def test_a_misspelt_setting_is_told_by_the_nearest(name, text):
+def test_a_misspelled_setting_is_told_by_the_nearest(name, text):
     for make in (TrainConfig, TrainConfig().replace):
         with pytest.raises(InputError) as error:
             make(**{name: 1})

@@ -21,7 +21,7 @@ from keras_seg.training import session
 from keras_seg.training.loop import building
 from keras_seg.training.loop.building import build_metrics, build_training
 from keras_seg.training.loop.callbacks import AveragedValidation, FrozenEncoder
-from keras_seg.training.loop.finishing import learnt_nothing
+from keras_seg.training.loop.finishing import learned_nothing
 from keras_seg.training.loop.first_weights import silence_residuals, standardize
 from keras_seg.training.loop.measuring import for_first_weights
 from keras_seg.training.loop.staging import load_stage
@@ -454,11 +454,11 @@ def test_a_training_that_found_the_commonest_class_alone_says_so():
     names = [{"name": name} for name in ("sky", "road", "car")]
     # 60 pixels of sky, 30 of road, none of car: sky everywhere has the IoUs 60 / 90 and 0.
     constant = {"confusion": [[60, 0, 0], [30, 0, 0], [0, 0, 0]], "mean_iou": 60 / 90 / 2, "classes": names}
-    line = learnt_nothing(constant)
+    line = learned_nothing(constant)
     assert "mean IoU 0.333 is no better than 0.333, which labeling every pixel sky gives" in line
     assert "try more --epochs" in line and "\n" not in line
     better = {"confusion": [[55, 5, 0], [10, 20, 0], [0, 0, 0]], "mean_iou": (55 / 70 + 20 / 35) / 2}
-    assert learnt_nothing({**better, "classes": names}) is None
-    assert learnt_nothing({**constant, "confusion": [[0] * 3] * 3, "mean_iou": None}) is None
+    assert learned_nothing({**better, "classes": names}) is None
+    assert learned_nothing({**constant, "confusion": [[0] * 3] * 3, "mean_iou": None}) is None
     one_class = {"confusion": [[90, 0, 0], [0] * 3, [0] * 3], "mean_iou": 1.0, "classes": names}
-    assert learnt_nothing(one_class) is None
+    assert learned_nothing(one_class) is None

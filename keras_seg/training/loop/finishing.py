@@ -7,7 +7,7 @@ from tqdm import tqdm
 from keras_seg.data import eval_batches
 from keras_seg.evaluation import evaluate, write_metrics
 from keras_seg.evaluation.tables import fraction
-from keras_seg.evaluation.verdict import baseline, has_learnt, next_steps
+from keras_seg.evaluation.verdict import baseline, has_learned, next_steps
 from keras_seg.inference import Predictor
 from keras_seg.serving import export_saved_model, next_version
 from keras_seg.training.loop.pictures import draw_curves, draw_samples
@@ -38,7 +38,7 @@ def finish(run, dataset, progress, report):
     options = {"threshold": run.threshold, "depth": dataset.images.depth}
     export_saved_model(model, version, classes=dataset.classes, colors=dataset.colors, **options)
     note_finished(run, progress.step)
-    if line := learnt_nothing(metrics):
+    if line := learned_nothing(metrics):
         report(line)
     if metrics["mean_iou"] is None:
         report("no pixel of the validation masks is labeled, so the last model was kept")
@@ -52,7 +52,7 @@ def finish(run, dataset, progress, report):
     report(f"or {use.reason}\n  {use.command}")
 
 
-def learnt_nothing(metrics):
+def learned_nothing(metrics):
     """Says what to try where a network is no better than one that gives every pixel the commonest class.
 
     Args:
@@ -61,12 +61,12 @@ def learnt_nothing(metrics):
     Returns:
         One line, or None.
     """
-    if has_learnt(metrics):
+    if has_learned(metrics):
         return None
     name, mean_iou, _ = baseline(metrics)
     return (
         f"warning: mean IoU {fraction(metrics['mean_iou'])} is no better than {fraction(mean_iou)}, which "
-        f"labeling every pixel {name} gives: the network has learnt nothing "
+        f"labeling every pixel {name} gives: the network has learned nothing "
         "yet; try more --epochs, a --learning-rate of a third, pretrained --weights, or --loss ce+dice where "
         "classes are rare"
     )

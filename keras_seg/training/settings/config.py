@@ -72,7 +72,7 @@ SETTINGS = tuple(settings_of(_Config))
 
 
 def _told(cls):
-    """Adds the settings to a dataclass's docstring, and lets it tell which one a misspelt name may mean."""
+    """Adds the settings to a dataclass's docstring, and lets it tell which one a misspelled name may mean."""
     lines = (f"        {name}: {known.help}." for name, known in settings_of(cls).items())
     cls.__doc__ = "\n".join([cls.__doc__.rstrip(), "", "    Attributes:", *lines])
     original = cls.__init__
